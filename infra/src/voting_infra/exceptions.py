@@ -1,0 +1,63 @@
+"""Errors of the stack.
+
+    StackError
+    ├── JavaError          no Java, or one that is too old
+    ├── KafkaLibsError     Kafka's artifacts cannot be resolved
+    ├── PostgresError      PostgreSQL's programs cannot be used here
+    ├── SupervisionError   children cannot be started or guarded
+    └── ChildError         one child process; names its log file
+        ├── ChildExited    it ended although it should run
+        │   └── PortTaken  … because another process has its port
+        └── ChildTimeout   it did not answer, or not end, in time
+"""
+
+from pathlib import Path
+
+
+class StackError(Exception):
+    """Anything that keeps a stack from coming up, running or going down."""
+
+
+class JavaError(StackError):
+    """No usable Java: the message says what was found and what to install."""
+
+
+class KafkaLibsError(StackError):
+    """Kafka's artifacts could not be resolved into the cache."""
+
+
+class PostgresError(StackError):
+    """PostgreSQL's programs are missing or cannot be run by this user."""
+
+
+class SupervisionError(StackError):
+    """A child cannot be started or guarded."""
+
+
+class ChildError(StackError):
+    """Something is wrong with one child process.
+
+    Attributes:
+        name: What the child is called in messages.
+        log_path: Where its output goes.
+    """
+
+    def __init__(self, name: str, what: str, log_path: Path, log_tail: str = "") -> None:
+        message = f"{name} {what}; its log is {log_path}"
+        if log_tail:
+            message += f" and ends with:\n{log_tail}"
+        super().__init__(message)
+        self.name = name
+        self.log_path = log_path
+
+
+class ChildExited(ChildError):
+    """A child that should run has ended."""
+
+
+class PortTaken(ChildExited):
+    """A child ended because its port belongs to another process."""
+
+
+class ChildTimeout(ChildError, TimeoutError):
+    """A child did not answer, or not end, within its deadline."""

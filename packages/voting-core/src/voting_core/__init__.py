@@ -1,0 +1,1 @@
+"""What the voting services share: models, wire format, topics, tables and settings."""

@@ -1,0 +1,353 @@
+"""Kafka helpers: client configuration, topics, and reading a topic from beginning to end."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import attrs
+from confluent_kafka import (
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import (
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
+
+from voting_core.exceptions import TopicError, UnreachableError
+from voting_core.settings import KafkaSettings
+from voting_core.topics import TopicSpec
+
+__all__ = [
+    "ReliableProducer",
+    "Span",
+    "check_topics",
+    "client_config",
+    "connect_admin",
+    "create_topics",
+    "delete_topics",
+    "end_offsets",
+    "open_reader",
+    "read_to_end",
+    "spans",
+    "topic_ids",
+]
+
+CONNECT_SECONDS = 10.0
+REQUEST_SECONDS = 30.0
+
+_log = logging.getLogger("librdkafka")
+
+
+def client_config(settings: KafkaSettings, **extra: Any) -> dict[str, Any]:
+    """Return a librdkafka configuration; `extra` names use underscores for dots."""
+    return {
+        "bootstrap.servers": settings.bootstrap_servers,
+        # A restarted broker is found again within a second instead of up to ten.
+        "reconnect.backoff.max.ms": 1000,
+        "logger": _log,
+        **{name.replace("_", "."): value for name, value in extra.items()},
+    }
+
+
+def connect_admin(settings: KafkaSettings) -> AdminClient:
+    """Connect, and see that a broker answers.
+
+    Raises:
+        UnreachableError: None answers within 10 s.
+    """
+    admin = AdminClient(client_config(settings))
+    try:
+        admin.list_topics(timeout=CONNECT_SECONDS)
+    except KafkaException as error:
+        raise UnreachableError(
+            f"no Kafka broker answers at {settings.bootstrap_servers} "
+            f"within {CONNECT_SECONDS:.0f} s: {error.args[0].str()}"
+        ) from error
+    return admin
+
+
+def topic_ids(admin: AdminClient, topics: Iterable[TopicSpec]) -> dict[str, str]:
+    """Return each topic's id by its name; a topic that is deleted and recreated gets another.
+
+    Raises:
+        TopicError: A topic does not exist.
+    """
+    names = [topic.name for topic in topics]
+    futures = admin.describe_topics(TopicCollection(names), request_timeout=REQUEST_SECONDS)
+    ids = {}
+    for name, future in futures.items():
+        try:
+            ids[name] = str(future.result().topic_id)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+            raise TopicError(f"topic {name} does not exist; `voting init` creates it") from error
+    return ids
+
+
+def check_topics(admin: AdminClient, topics: Iterable[TopicSpec]) -> None:
+    """See that the topics exist, that logs are kept for ever and the others compacted.
+
+    Raises:
+        TopicError: One is missing, or would lose records.
+    """
+    resources = {ConfigResource(ResourceType.TOPIC, topic.name): topic for topic in topics}
+    futures = admin.describe_configs(list(resources), request_timeout=REQUEST_SECONDS)
+    for resource, future in futures.items():
+        topic = resources[resource]
+        try:
+            found = future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+            raise TopicError(
+                f"topic {topic.name} does not exist; `voting init` creates it"
+            ) from error
+        demanded = topic.config if topic.is_log else {"cleanup.policy": "compact"}
+        for name, value in demanded.items():
+            if found[name].value != value:
+                raise TopicError(
+                    f"topic {topic.name} has {name}={found[name].value}, which loses records "
+                    f"that the tally needs: set it to {value}"
+                )
+
+
+def create_topics(
+    admin: AdminClient, topics: Iterable[TopicSpec], *, partitions: int, replication: int
+) -> list[str]:
+    """Create the topics that are missing and return their names.
+
+    Args:
+        admin: The connection.
+        topics: What is to exist.
+        partitions: Number of partitions of those that fix none.
+        replication: Number of copies; -1 for the broker's default.
+    """
+    new = [
+        NewTopic(
+            topic.name,
+            num_partitions=topic.partitions or partitions,
+            replication_factor=replication,
+            config=topic.config,
+        )
+        for topic in topics
+    ]
+    created = []
+    futures = admin.create_topics(new, request_timeout=REQUEST_SECONDS)
+    for name, future in futures.items():
+        try:
+            future.result()
+            created.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+    _await_topics(admin, [topic.topic for topic in new], exist=True)
+    return created
+
+
+def delete_topics(admin: AdminClient, topics: Iterable[TopicSpec]) -> list[str]:
+    """Delete those of the topics that exist, wait until they are gone, return their names."""
+    deleted = []
+    names = [topic.name for topic in topics]
+    for name, future in admin.delete_topics(names, request_timeout=REQUEST_SECONDS).items():
+        try:
+            future.result()
+            deleted.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+    _await_topics(admin, names, exist=False)
+    return deleted
+
+
+def _await_topics(admin: AdminClient, names: list[str], *, exist: bool) -> None:
+    # A broker answers for its own view of the cluster, which follows the controller's.
+    deadline = time.monotonic() + REQUEST_SECONDS
+    while True:
+        known = admin.list_topics(timeout=REQUEST_SECONDS).topics
+        waiting = [
+            name
+            for name in names
+            if (name in known and known[name].error is None and bool(known[name].partitions))
+            is not exist
+        ]
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            state = "has not appeared" if exist else "has not gone"
+            raise TopicError(f"topic {waiting[0]} {state} after {REQUEST_SECONDS:.0f} s")
+        time.sleep(0.05)
+
+
+@attrs.frozen
+class Span:
+    """The offsets of a partition: from `start` up to but without `end`."""
+
+    start: int
+    end: int
+
+
+def spans(admin: AdminClient, topic: str) -> dict[int, Span]:
+    """Return what each partition of a topic holds now, records of open transactions included."""
+    described = admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_SECONDS)
+    partitions = [info.id for info in described[topic].result().partitions]
+    starts = _list_offsets(admin, topic, partitions, OffsetSpec.earliest())
+    ends = end_offsets(admin, topic, partitions)
+    return {p: Span(starts[p], ends[p]) for p in partitions}
+
+
+def end_offsets(admin: AdminClient, topic: str, partitions: Iterable[int]) -> dict[int, int]:
+    """Return the offset behind the last record of each partition, committed or not."""
+    return _list_offsets(admin, topic, partitions, OffsetSpec.latest())
+
+
+def _list_offsets(
+    admin: AdminClient, topic: str, partitions: Iterable[int], spec: OffsetSpec
+) -> dict[int, int]:
+    futures: Mapping[TopicPartition, Future[Any]] = admin.list_offsets(
+        {TopicPartition(topic, p): spec for p in partitions},
+        isolation_level=IsolationLevel.READ_UNCOMMITTED,
+        request_timeout=REQUEST_SECONDS,
+    )
+    return {place.partition: future.result().offset for place, future in futures.items()}
+
+
+def open_reader(settings: KafkaSettings, places: Iterable[TopicPartition]) -> Consumer:
+    """Return a consumer of exactly these partitions from these offsets, outside any group.
+
+    It yields committed records only, and an end-of-partition event whenever it has caught up.
+    """
+    consumer = Consumer(
+        client_config(
+            settings,
+            group_id="voting-reader",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            enable_partition_eof=True,
+            auto_offset_reset="error",
+            queued_max_messages_kbytes=16_384,
+        )
+    )
+    consumer.assign(list(places))
+    return consumer
+
+
+def read_to_end(
+    settings: KafkaSettings, admin: AdminClient, topic: str, *, patience: float = 60.0
+) -> Iterator[Message]:
+    """Yield every committed record that a topic holds at the time of the call.
+
+    The end is that of all records, not of the committed ones only: behind a transaction that is
+    still open there may be records of others that were committed long ago, so the reader waits
+    for the open one to end, which its time-out bounds.
+
+    Args:
+        settings: Where Kafka is.
+        admin: A connection to the same.
+        topic: Topic to read, all partitions.
+        patience: Longest time to wait for anything new, in seconds.
+
+    Raises:
+        UnreachableError: Nothing came for that long, though the end is not reached.
+    """
+    remaining = {p: span for p, span in spans(admin, topic).items() if span.end > span.start}
+    if not remaining:
+        return
+    consumer = open_reader(
+        settings, [TopicPartition(topic, p, span.start) for p, span in remaining.items()]
+    )
+    try:
+        deadline = time.monotonic() + patience
+        while remaining:
+            messages = consumer.consume(10_000, timeout=0.5)
+            if messages:
+                deadline = time.monotonic() + patience
+            elif time.monotonic() > deadline:
+                raise UnreachableError(
+                    f"nothing more of {topic} came from {settings.bootstrap_servers} for "
+                    f"{patience:.0f} s, though its end is not reached"
+                )
+            for message in messages:
+                partition, offset = message.partition(), message.offset()
+                error = message.error()
+                if error is None:
+                    if partition in remaining and offset < remaining[partition].end:
+                        yield message
+                    reached = offset + 1
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    reached = offset
+                elif error.retriable():
+                    continue
+                else:
+                    raise KafkaException(error)
+                if partition in remaining and reached >= remaining[partition].end:
+                    del remaining[partition]
+    finally:
+        consumer.close()
+
+
+class ReliableProducer:
+    """A producer that reports a failed delivery at the next call instead of losing it.
+
+    Acknowledged by all in-sync replicas, idempotent, in bounded memory.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._failure: KafkaError | None = None
+        self._producer = Producer(
+            client_config(
+                settings,
+                enable_idempotence=True,
+                acks="all",
+                compression_type="lz4",
+                linger_ms=20,
+                queue_buffering_max_kbytes=16_384,
+            )
+        )
+
+    def send(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """Queue records given as key and value; waits while the queue is full.
+
+        Raises:
+            KafkaException: An earlier record could not be delivered.
+        """
+        for key, value in records:
+            while True:
+                try:
+                    self._producer.produce(topic, value, key, on_delivery=self._delivered)
+                    break
+                except BufferError:
+                    self._producer.poll(0.1)
+                    self._raise_failure()
+        self._producer.poll(0)
+        self._raise_failure()
+
+    def flush(self) -> None:
+        """Wait until every record is delivered.
+
+        Raises:
+            KafkaException: One could not be.
+        """
+        while self._producer.flush(1.0):
+            self._raise_failure()
+        self._raise_failure()
+
+    def _delivered(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failure = error
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise KafkaException(self._failure)

@@ -1,0 +1,54 @@
+"""structlog set up once for a service: readable on a terminal, JSON lines otherwise."""
+
+import logging
+import sys
+
+import structlog
+
+from voting_core.settings import LogSettings
+
+__all__ = ["configure_logging"]
+
+
+def configure_logging(settings: LogSettings, service: str) -> None:
+    """Send the service's log, and that of the libraries it uses, to standard error.
+
+    Args:
+        settings: Level and format.
+        service: Name that every line carries.
+    """
+    console = settings.format == "console" or (
+        settings.format == "auto" and sys.stderr.isatty()
+    )
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    ending: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if console
+        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
+        )
+    )
+    # librdkafka reports every broken connection; below warnings that is of use only when debugging.
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.level.upper())
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)

@@ -1,0 +1,107 @@
+"""The register in PostgreSQL: candidates, and voters with where they live and when they were born."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+import attrs
+import psycopg
+from psycopg.rows import class_row
+
+from voting_core.models import Candidate, Voter
+
+__all__ = [
+    "RegisteredVoter",
+    "add_candidates",
+    "add_voters",
+    "candidates",
+    "find_voters",
+    "voters_by_location",
+]
+
+
+@attrs.frozen
+class RegisteredVoter:
+    """What the register says that a decision on a ballot needs."""
+
+    voter_id: str
+    date_of_birth: date
+    gender: str
+    state: str
+
+
+def candidates(conn: psycopg.Connection) -> dict[str, Candidate]:
+    """Return all candidates by their id."""
+    with conn.cursor(row_factory=class_row(Candidate)) as cursor:
+        cursor.execute(
+            "SELECT candidate_id, candidate_name, party_affiliation, biography,"
+            " campaign_platforms, photo_url FROM candidates ORDER BY candidate_id"
+        )
+        return {candidate.candidate_id: candidate for candidate in cursor}
+
+
+def add_candidates(conn: psycopg.Connection, new: Iterable[Candidate]) -> None:
+    """Register candidates; one whose id is registered already is left as it is."""
+    with conn.transaction(), conn.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO candidates (candidate_id, candidate_name, party_affiliation, biography,"
+            " campaign_platforms, photo_url) VALUES (%s, %s, %s, %s, %s, %s)"
+            " ON CONFLICT DO NOTHING",
+            [attrs.astuple(candidate) for candidate in new],
+        )
+
+
+def add_voters(conn: psycopg.Connection, voters: Sequence[Voter]) -> int:
+    """Register voters in one transaction; those registered already are left as they are.
+
+    Returns:
+        How many were new.
+    """
+    with conn.transaction(), conn.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMPORARY TABLE IF NOT EXISTS arriving_voters"
+            " (LIKE voters INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+        )
+        with cursor.copy(
+            "COPY arriving_voters (voter_id, voter_name, date_of_birth, gender, nationality,"
+            " registration_number, address_street, address_city, address_state, address_country,"
+            " address_postcode, email, phone_number, picture, registered_age) FROM STDIN"
+        ) as copy:
+            for voter in voters:
+                address = voter.address
+                copy.write_row(
+                    (
+                        voter.voter_id,
+                        voter.voter_name,
+                        voter.date_of_birth,
+                        voter.gender,
+                        voter.nationality,
+                        voter.registration_number,
+                        address.street,
+                        address.city,
+                        address.state,
+                        address.country,
+                        address.postcode,
+                        voter.email,
+                        voter.phone_number,
+                        voter.picture,
+                        voter.registered_age,
+                    )
+                )
+        cursor.execute("INSERT INTO voters SELECT * FROM arriving_voters ON CONFLICT DO NOTHING")
+        return cursor.rowcount
+
+
+def find_voters(conn: psycopg.Connection, voter_ids: list[str]) -> dict[str, RegisteredVoter]:
+    """Return those of the voters that are registered, by their id."""
+    rows = conn.execute(
+        "SELECT voter_id, date_of_birth, gender, address_state FROM voters"
+        " WHERE voter_id = ANY(%s)",
+        (voter_ids,),
+    )
+    return {row[0]: RegisteredVoter(*row) for row in rows}
+
+
+def voters_by_location(conn: psycopg.Connection) -> dict[str, int]:
+    """Return how many voters each location's register holds; reads the whole register."""
+    rows = conn.execute("SELECT address_state, count(*) FROM voters GROUP BY address_state")
+    return {state: count for state, count in rows}

@@ -1,0 +1,74 @@
+"""The topics: their names, and how each must be configured."""
+
+import attrs
+
+__all__ = [
+    "AGGREGATED_PROGRESS",
+    "AGGREGATES",
+    "ALL_TOPICS",
+    "REJECTED_VOTES",
+    "TURNOUT_BY_DEMOGRAPHIC",
+    "TURNOUT_BY_LOCATION",
+    "VOTERS",
+    "VOTES",
+    "VOTES_OVER_TIME",
+    "VOTES_PER_CANDIDATE",
+    "VOTES_PER_CANDIDATE_BY_LOCATION",
+    "VOTING_PROGRESS",
+    "TopicSpec",
+]
+
+# A tally can be rebuilt only from a log that is whole, so logs are kept for ever.
+_LOG = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+
+# The cleaner leaves the newest segment alone: small segments and a low dirty ratio keep what a
+# dashboard reads when it starts close to one record a key.
+_COMPACTED = {
+    "cleanup.policy": "compact",
+    "segment.bytes": str(4 * 1024 * 1024),
+    "segment.ms": str(5 * 60 * 1000),
+    "min.cleanable.dirty.ratio": "0.1",
+}
+
+
+@attrs.frozen
+class TopicSpec:
+    """A topic as `voting init` creates it.
+
+    Attributes:
+        config: Topic configuration; of a log, the settings without which votes could be lost.
+        partitions: Fixed number of partitions, or None for the number that the operator chose.
+    """
+
+    name: str
+    config: dict[str, str] = attrs.field(repr=False)
+    partitions: int | None = None
+
+    @property
+    def is_log(self) -> bool:
+        """Whether every record is kept for ever."""
+        return self.config is _LOG
+
+
+VOTERS = TopicSpec("voters_topic", _LOG)
+VOTES = TopicSpec("votes_topic", _LOG)
+REJECTED_VOTES = TopicSpec("rejected_votes_topic", _LOG)
+VOTING_PROGRESS = TopicSpec("voting_progress", _COMPACTED, partitions=1)
+VOTES_PER_CANDIDATE = TopicSpec("aggregated_votes_per_candidate", _COMPACTED, partitions=1)
+TURNOUT_BY_LOCATION = TopicSpec("aggregated_turnout_by_location", _COMPACTED, partitions=1)
+VOTES_PER_CANDIDATE_BY_LOCATION = TopicSpec(
+    "aggregated_votes_per_candidate_by_location", _COMPACTED, partitions=1
+)
+TURNOUT_BY_DEMOGRAPHIC = TopicSpec("aggregated_turnout_by_demographic", _COMPACTED, partitions=1)
+VOTES_OVER_TIME = TopicSpec("aggregated_votes_over_time", _COMPACTED, partitions=1)
+AGGREGATED_PROGRESS = TopicSpec("aggregated_progress", _COMPACTED, partitions=1)
+
+AGGREGATES = (
+    VOTES_PER_CANDIDATE,
+    TURNOUT_BY_LOCATION,
+    VOTES_PER_CANDIDATE_BY_LOCATION,
+    TURNOUT_BY_DEMOGRAPHIC,
+    VOTES_OVER_TIME,
+    AGGREGATED_PROGRESS,
+)
+ALL_TOPICS = (VOTERS, VOTES, REJECTED_VOTES, VOTING_PROGRESS, *AGGREGATES)

@@ -1,0 +1,264 @@
+"""The JSON that travels on the topics: what may be in it, and what is wrong when it is not.
+
+Reading is strict: a text is a text and a number a number, nothing is converted by guess. Fields
+that are not known are passed over, so that a newer sender does not break an older reader.
+"""
+
+import base64
+import re
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar
+
+import attrs
+import cattrs
+import orjson
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.preconf.orjson import OrjsonConverter, make_converter
+
+from voting_core.exceptions import WireError
+from voting_core.models import Address, Rejection, StoredVote, Voter
+
+__all__ = [
+    "MAX_VOTER_BYTES",
+    "Output",
+    "Progress",
+    "compound_key",
+    "decode_object",
+    "decode_progress",
+    "decode_voter",
+    "encode",
+    "encode_progress",
+    "encode_rejection",
+    "encode_vote",
+    "encode_voter",
+    "iso_utc",
+]
+
+MAX_VOTER_BYTES = 1_000_000
+"""A longer record on `voters_topic` is rejected unread."""
+
+MAX_ID_CHARS = 256
+"""Ids are keys of tables and topics; PostgreSQL indexes no text of more than about 2,700 bytes."""
+
+T = TypeVar("T")
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def _text(value: Any, _: type) -> str:
+    if type(value) is not str:
+        raise TypeError(f"expected a text, found {_kind(value)}")
+    if "\0" in value:
+        raise ValueError("a NUL character cannot be stored")
+    return value
+
+
+def _whole_number(value: Any, _: type) -> int:
+    if type(value) is not int:
+        raise TypeError(f"expected a whole number, found {_kind(value)}")
+    return value
+
+
+def _day(value: Any, _: type) -> date:
+    text = _text(value, str)
+    if not _ISO_DATE.fullmatch(text):
+        raise ValueError("expected a date as YYYY-MM-DD")
+    return date.fromisoformat(text)
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+    return "nothing" if value is None else names.get(type(value), "a number")
+
+
+def _converter(*, detailed: bool) -> OrjsonConverter:
+    converter = make_converter(detailed_validation=detailed)
+    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(int, _whole_number)
+    converter.register_structure_hook(date, _day)
+    structure_address = make_dict_structure_fn(Address, converter)
+
+    def address(value: Any, kind: type) -> Address:
+        if type(value) is not dict:
+            raise TypeError(f"expected an object, found {_kind(value)}")
+        return structure_address(value, kind)
+
+    converter.register_structure_hook(Address, address)
+    converter.register_unstructure_hook(
+        Voter,
+        make_dict_unstructure_fn(
+            Voter,
+            converter,
+            choice=override(omit_if_default=True),
+            registered_age=override(omit_if_default=True),
+        ),
+    )
+    return converter
+
+
+# Saying precisely what is wrong costs time on every record, so only the bad ones are read twice.
+_fast = _converter(detailed=False)
+_precise = _converter(detailed=True)
+
+
+def encode(value: Any) -> bytes:
+    """Return compact JSON in UTF-8."""
+    return orjson.dumps(value)
+
+
+def compound_key(*parts: str | int) -> bytes:
+    """Return the key of a record that several values identify: a compact JSON array."""
+    return orjson.dumps(parts)
+
+
+def iso_utc(moment: datetime) -> str:
+    """Return a moment as text in UTC with milliseconds, such as 2024-11-05T17:03:59.250Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + (
+        f"{moment.microsecond // 1000:03d}Z"
+    )
+
+
+def decode_object(value: bytes | None) -> dict[str, Any]:
+    """Read a record that must be a JSON object.
+
+    Raises:
+        WireError: It is not; the message says why.
+    """
+    if value is None:
+        raise WireError("the record has no value")
+    try:
+        found = orjson.loads(value)
+    except (orjson.JSONDecodeError, RecursionError) as error:
+        raise WireError(f"not JSON: {error}") from error
+    if type(found) is not dict:
+        raise WireError(f"expected an object, found {_kind(found)}")
+    return found
+
+
+def encode_voter(voter: Voter) -> bytes:
+    """Return a voter as `voters_topic` carries it."""
+    return orjson.dumps(_fast.unstructure(voter))
+
+
+def decode_voter(value: bytes | None) -> Voter:
+    """Read a record of `voters_topic`.
+
+    Raises:
+        WireError: It is no voter; the message names the first field that is wrong, and why.
+    """
+    if value is not None and len(value) > MAX_VOTER_BYTES:
+        raise WireError(f"oversized: {len(value):,} bytes, at most {MAX_VOTER_BYTES:,} are read")
+    voter = _structure(decode_object(value), Voter)
+    for name, text in (
+        ("voter_id", voter.voter_id),
+        ("voter_name", voter.voter_name),
+        ("gender", voter.gender),
+        ("address.state", voter.address.state),
+        ("choice", voter.choice),
+    ):
+        if text is not None and not text.strip():
+            raise WireError(f"{name}: must not be empty")
+    for name, text in (("voter_id", voter.voter_id), ("choice", voter.choice)):
+        if text is not None and len(text) > MAX_ID_CHARS:
+            raise WireError(f"{name}: longer than {MAX_ID_CHARS} characters")
+    return voter
+
+
+def _structure(found: dict[str, Any], kind: type[T]) -> T:
+    try:
+        return _fast.structure(found, kind)
+    except (KeyError, TypeError, ValueError):
+        try:
+            return _precise.structure(found, kind)
+        except cattrs.BaseValidationError as error:
+            raise WireError(_first_fault(error)) from error
+
+
+def _first_fault(error: cattrs.BaseValidationError) -> str:
+    def describe(exc: BaseException, _: type | None) -> str:
+        return "required, but missing" if isinstance(exc, KeyError) else str(exc)
+
+    message, _, path = cattrs.transform_error(
+        error, path="$", format_exception=describe
+    )[0].rpartition(" @ ")
+    return f"{path.removeprefix('$.')}: {message}"
+
+
+def encode_vote(stored: StoredVote) -> bytes:
+    """Return an accepted vote as `votes_topic` carries it: pseudonymous, one vote each."""
+    vote = stored.vote
+    return orjson.dumps(
+        {
+            "voter_id": vote.voter_id,
+            "candidate_id": vote.candidate_id,
+            "candidate_name": stored.candidate_name,
+            "party_affiliation": stored.party_affiliation,
+            "state": vote.state,
+            "gender": vote.gender,
+            "age": vote.age,
+            "voting_time": iso_utc(vote.voting_time),
+            "vote": 1,
+        }
+    )
+
+
+def encode_rejection(rejection: Rejection) -> bytes:
+    """Return a rejection as `rejected_votes_topic` carries it."""
+    return orjson.dumps(
+        {
+            "voter_id": rejection.voter_id,
+            "reason": rejection.reason,
+            "detail": rejection.detail,
+            "coordinates": attrs.asdict(rejection.coordinates),
+            "time": iso_utc(rejection.time),
+            "size": rejection.size,
+            "sha256": rejection.sha256.hex(),
+            "record_base64": base64.b64encode(rejection.head).decode("ascii"),
+        }
+    )
+
+
+@attrs.frozen
+class Output:
+    """How far one output topic holds the decisions on a partition of `voters_topic`.
+
+    Attributes:
+        topic_id: The output topic; under another id it is another, empty topic.
+        next_offset: First offset of the voters' partition whose decision it does not hold yet.
+    """
+
+    topic_id: str
+    next_offset: int
+
+
+@attrs.frozen
+class Progress:
+    """What `voting_progress` says of one partition of `voters_topic`."""
+
+    voters_topic_id: str
+    partition: int
+    votes: Output
+    rejected_votes: Output
+
+    @property
+    def next_offset(self) -> int:
+        """First offset whose decision is missing from at least one output topic."""
+        return min(self.votes.next_offset, self.rejected_votes.next_offset)
+
+    @property
+    def key(self) -> bytes:
+        """The record's key."""
+        return compound_key(self.voters_topic_id, self.partition)
+
+
+def encode_progress(progress: Progress) -> bytes:
+    """Return a progress record's value."""
+    return orjson.dumps({"next_offset": progress.next_offset, **attrs.asdict(progress)})
+
+
+def decode_progress(value: bytes | None) -> Progress:
+    """Read a record of `voting_progress`.
+
+    Raises:
+        WireError: It is no progress record.
+    """
+    return _structure(decode_object(value), Progress)
