@@ -105,8 +105,10 @@ def insert_rejections(conn: psycopg.Connection, rejections: Sequence[Rejection])
         for r in rejections:
             place = r.coordinates
             copy.write_row(
-                (place.topic_id, place.partition, place.offset, r.voter_id, r.reason.value)
-                + (r.detail, r.time, r.size, r.sha256, r.head)
+                (
+                    *(place.topic_id, place.partition, place.offset, r.voter_id, r.reason.value),
+                    *(r.detail, r.time, r.size, r.sha256, r.head),
+                )
             )
 
 

@@ -14,7 +14,7 @@ CONNECT_SECONDS = 10
 def describe(settings: DatabaseSettings) -> str:
     """Return where the database is, as user@host:port/database, without the password."""
     try:
-        parts = conninfo_to_dict(settings.url.get_secret_value())
+        parts = conninfo_to_dict(settings.url)
     except psycopg.ProgrammingError as error:
         raise InputError("the database URL is not one: expected postgresql://…") from error
     user = f"{parts['user']}@" if "user" in parts else ""
@@ -39,7 +39,7 @@ def connect(
     address = describe(settings)
     try:
         return psycopg.connect(
-            settings.url.get_secret_value(),
+            settings.url,
             autocommit=autocommit,
             connect_timeout=CONNECT_SECONDS,
             application_name=application,

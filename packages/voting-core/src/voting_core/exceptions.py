@@ -5,6 +5,7 @@
   * SetupError: exit code 2, something outside is to be mended first
     * InputError: a file or an option is wrong
     * UnreachableError: Kafka, PostgreSQL or an API does not answer
+    * JavaError: no Java, or one that is too old
     * SchemaError: the tables are missing or older than needed
     * TopicError: a topic is missing or configured in a way that would lose votes
   * WireError: a record is not what its topic holds
@@ -13,6 +14,7 @@
 __all__ = [
     "FatalError",
     "InputError",
+    "JavaError",
     "SchemaError",
     "SetupError",
     "TopicError",
@@ -44,6 +46,10 @@ class InputError(SetupError):
 
 class UnreachableError(SetupError):
     """A system that is needed does not answer; the message names its address."""
+
+
+class JavaError(SetupError):
+    """No usable Java: the message says what was found and what to install."""
 
 
 class SchemaError(SetupError):

@@ -39,6 +39,7 @@ __all__ = [
     "delete_topics",
     "end_offsets",
     "open_reader",
+    "place_of",
     "read_to_end",
     "spans",
     "topic_ids",
@@ -280,7 +281,7 @@ def read_to_end(
                     f"{patience:.0f} s, though its end is not reached"
                 )
             for message in messages:
-                partition, offset = message.partition(), message.offset()
+                partition, offset = place_of(message)
                 error = message.error()
                 if error is None:
                     if partition in remaining and offset < remaining[partition].end:
@@ -296,6 +297,14 @@ def read_to_end(
                     del remaining[partition]
     finally:
         consumer.close()
+
+
+def place_of(message: Message) -> tuple[int, int]:
+    """Return the partition and offset of a message that a consumer yielded."""
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    return partition, offset
 
 
 class ReliableProducer:

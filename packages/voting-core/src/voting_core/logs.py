@@ -17,9 +17,7 @@ def configure_logging(settings: LogSettings, service: str) -> None:
         settings: Level and format.
         service: Name that every line carries.
     """
-    console = settings.format == "console" or (
-        settings.format == "auto" and sys.stderr.isatty()
-    )
+    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

@@ -1,4 +1,4 @@
-"""The register in PostgreSQL: candidates, and voters with where they live and when they were born."""
+"""The register in PostgreSQL: the candidates, and the voters whose ballots count."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -104,4 +104,4 @@ def find_voters(conn: psycopg.Connection, voter_ids: list[str]) -> dict[str, Reg
 def voters_by_location(conn: psycopg.Connection) -> dict[str, int]:
     """Return how many voters each location's register holds; reads the whole register."""
     rows = conn.execute("SELECT address_state, count(*) FROM voters GROUP BY address_state")
-    return {state: count for state, count in rows}
+    return dict(rows.fetchall())

@@ -12,7 +12,13 @@ import attrs
 import typed_settings as ts
 from typed_settings import SecretStr
 
-__all__ = ["DatabaseSettings", "KafkaSettings", "LogSettings", "settings_options"]
+__all__ = [
+    "DatabaseSettings",
+    "DrawSettings",
+    "KafkaSettings",
+    "LogSettings",
+    "settings_options",
+]
 
 
 @attrs.frozen
@@ -53,6 +59,21 @@ class LogSettings:
 def settings_options(settings: type[Any]) -> Callable[[Any], Any]:
     """Return the decorator that turns a settings class into a click command's options."""
     loaders = ts.default_loaders(
-        "voting", env_prefix="VOTING_", config_file_section="voting", config_files_var="VOTING_CONFIG"
+        "voting",
+        env_prefix="VOTING_",
+        config_file_section="voting",
+        config_files_var="VOTING_CONFIG",
     )
     return ts.click_options(settings, loaders, show_envvars_in_help=True)
+
+
+@attrs.frozen
+class DrawSettings:
+    """How a choice is drawn for a voter that brings none."""
+
+    seed: str = ts.option(default="voting", help="Seed of the draw: any text.")
+    weights: dict[str, float] = ts.option(
+        factory=dict,
+        help="Relative weight of a candidate, CANDIDATE_ID=NUMBER; may be repeated. "
+        "Uniform by default.",
+    )

@@ -177,9 +177,9 @@ def _first_fault(error: cattrs.BaseValidationError) -> str:
     def describe(exc: BaseException, _: type | None) -> str:
         return "required, but missing" if isinstance(exc, KeyError) else str(exc)
 
-    message, _, path = cattrs.transform_error(
-        error, path="$", format_exception=describe
-    )[0].rpartition(" @ ")
+    message, _, path = cattrs.transform_error(error, path="$", format_exception=describe)[
+        0
+    ].rpartition(" @ ")
     return f"{path.removeprefix('$.')}: {message}"
 
 
@@ -243,6 +243,16 @@ class Progress:
     def next_offset(self) -> int:
         """First offset whose decision is missing from at least one output topic."""
         return min(self.votes.next_offset, self.rejected_votes.next_offset)
+
+    def advanced_to(self, offset: int) -> "Progress":
+        """Return the progress once both output topics hold everything before an offset."""
+
+        def advanced(output: Output) -> Output:
+            return attrs.evolve(output, next_offset=max(output.next_offset, offset))
+
+        return attrs.evolve(
+            self, votes=advanced(self.votes), rejected_votes=advanced(self.rejected_votes)
+        )
 
     @property
     def key(self) -> bytes:

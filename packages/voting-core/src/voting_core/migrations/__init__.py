@@ -79,6 +79,4 @@ def check_schema(conn: psycopg.Connection) -> None:
     needed, found = migrations()[-1].version, applied_version(conn)
     if found < needed:
         state = f"is at version {found}" if found else "is empty"
-        raise SchemaError(
-            f"the database {state}, version {needed} is needed: run `voting init`"
-        )
+        raise SchemaError(f"the database {state}, version {needed} is needed: run `voting init`")

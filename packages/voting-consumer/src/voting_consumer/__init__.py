@@ -1,0 +1,1 @@
+"""Validates ballots, stores each decision and publishes it exactly once."""

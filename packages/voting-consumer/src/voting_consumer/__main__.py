@@ -1,0 +1,5 @@
+"""`python -m voting_consumer` is `voting-consumer`."""
+
+from voting_consumer.cli import main
+
+main()

@@ -1,0 +1,39 @@
+"""Settings of the consumer."""
+
+import socket
+
+import attrs
+import typed_settings as ts
+
+from voting_core.settings import DatabaseSettings, DrawSettings, KafkaSettings, LogSettings
+
+__all__ = ["ConsumerSettings"]
+
+
+@attrs.frozen
+class ConsumerSettings:
+    """Where ballots come from, where decisions go, and how ballots without a choice are drawn."""
+
+    kafka: KafkaSettings = ts.option(factory=KafkaSettings)
+    database: DatabaseSettings = ts.option(factory=DatabaseSettings)
+    draw: DrawSettings = ts.option(factory=DrawSettings)
+    log: LogSettings = ts.option(factory=LogSettings)
+    group: str = ts.option(default="voting-consumer", help="Kafka consumer group.")
+    instance: str = ts.option(
+        factory=socket.gethostname,
+        help="Name of this instance, stable over restarts and its own within the group; "
+        "the host's name by default.",
+    )
+    batch_size: int = ts.option(
+        default=5000, validator=attrs.validators.ge(1), help="Most records to decide at a time."
+    )
+    until_idle: float | None = ts.option(
+        default=None,
+        validator=attrs.validators.optional(attrs.validators.gt(0)),
+        help="End when no record has come for this many seconds; by default run until stopped.",
+    )
+
+    @property
+    def transactional_id(self) -> str:
+        """What Kafka knows this instance's transactions by."""
+        return f"{self.group}-{self.instance}"

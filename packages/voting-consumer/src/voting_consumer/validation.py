@@ -1,0 +1,166 @@
+"""The rules that a ballot must meet: from a record and the register to a vote or a rejection.
+
+Pure functions: nothing here reads a clock, a database or a topic.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+
+import attrs
+
+from voting_core.exceptions import WireError
+from voting_core.models import Coordinates, Reason, Rejection, Vote
+from voting_core.register import RegisteredVoter
+from voting_core.rules import VOTING_AGE, ChoiceDraw, age_on
+from voting_core.wire import decode_voter
+
+__all__ = [
+    "Ballot",
+    "ElectionRules",
+    "Record",
+    "read_ballots",
+    "reject",
+    "second_ballot",
+    "validate",
+]
+
+HEAD_BYTES = 4096
+
+
+@attrs.frozen
+class Record:
+    """A record of `voters_topic`.
+
+    Attributes:
+        timestamp: Milliseconds since 1970, as Kafka keeps it.
+        value: What was sent; None for a record without a value.
+    """
+
+    coordinates: Coordinates
+    timestamp: int
+    value: bytes | None
+
+    @property
+    def time(self) -> datetime:
+        """The timestamp in UTC.
+
+        Raises:
+            ValueError: It is no moment of the years 1 to 9999.
+        """
+        try:
+            return datetime.fromtimestamp(self.timestamp / 1000, UTC)
+        except (OverflowError, OSError) as error:
+            raise ValueError(str(error)) from error
+
+
+@attrs.frozen
+class Ballot:
+    """A well-formed record: who votes, and for whom, if the record says so."""
+
+    record: Record
+    voter_id: str
+    choice: str | None
+
+
+@attrs.frozen
+class ElectionRules:
+    """What ballots are checked against besides the register."""
+
+    candidate_ids: Collection[str]
+    draw: ChoiceDraw
+
+
+def read_ballots(records: Iterable[Record]) -> tuple[list[Ballot], list[Rejection]]:
+    """Tell well-formed records from malformed ones, each list in the order of the records."""
+    ballots, malformed = [], []
+    for record in records:
+        try:
+            record.time  # noqa: B018 - a vote needs a time that can be stored
+            voter = decode_voter(record.value)
+        except (WireError, ValueError) as error:
+            malformed.append(reject(record, None, Reason.MALFORMED, str(error)))
+        else:
+            ballots.append(Ballot(record, voter.voter_id, voter.choice))
+    return ballots, malformed
+
+
+def validate(
+    ballots: Iterable[Ballot], register: Mapping[str, RegisteredVoter], rules: ElectionRules
+) -> tuple[list[Vote], list[Rejection]]:
+    """Decide on ballots in the order given; of several valid ones of a voter the first counts.
+
+    Args:
+        ballots: What was cast.
+        register: The registered voters among those who cast it, by voter_id.
+        rules: The candidates, and the draw for ballots without a choice.
+
+    Returns:
+        The votes, at most one a voter, and the rejections. Whether a voter has voted earlier,
+        outside these ballots, is not known here.
+    """
+    votes: dict[str, Vote] = {}
+    rejections = []
+    for ballot in ballots:
+        decision = _validate_one(ballot, register.get(ballot.voter_id), rules)
+        if isinstance(decision, Rejection):
+            rejections.append(decision)
+        elif ballot.voter_id in votes:
+            rejections.append(second_ballot(ballot))
+        else:
+            votes[ballot.voter_id] = decision
+    return list(votes.values()), rejections
+
+
+def _validate_one(
+    ballot: Ballot, voter: RegisteredVoter | None, rules: ElectionRules
+) -> Vote | Rejection:
+    def rejected(reason: Reason, detail: str) -> Rejection:
+        return reject(ballot.record, ballot.voter_id, reason, detail)
+
+    if voter is None:
+        return rejected(Reason.UNREGISTERED, "not in the register")
+    time = ballot.record.time
+    age = age_on(voter.date_of_birth, time.date())
+    if age < VOTING_AGE:
+        return rejected(Reason.UNDERAGE, f"{age} years old on {time.date()}, not {VOTING_AGE}")
+    if ballot.choice is None and not rules.draw.candidate_ids:
+        return rejected(Reason.UNKNOWN_CANDIDATE, "no choice, and no candidate to draw")
+    choice = ballot.choice or rules.draw.choice(ballot.voter_id)
+    if choice not in rules.candidate_ids:
+        return rejected(Reason.UNKNOWN_CANDIDATE, f"{choice!r} is no candidate")
+    return Vote(
+        coordinates=ballot.record.coordinates,
+        voter_id=ballot.voter_id,
+        candidate_id=choice,
+        voting_time=time,
+        state=voter.state,
+        gender=voter.gender,
+        age=age,
+    )
+
+
+def second_ballot(ballot: Ballot) -> Rejection:
+    """Return the rejection of a ballot whose voter has a vote already."""
+    return reject(
+        ballot.record, ballot.voter_id, Reason.ALREADY_VOTED, "this voter has a vote already"
+    )
+
+
+def reject(record: Record, voter_id: str | None, reason: Reason, detail: str) -> Rejection:
+    """Return the rejection of a record, with its beginning as evidence."""
+    value = record.value or b""
+    try:
+        time = record.time
+    except ValueError:
+        time = datetime.fromtimestamp(0, UTC)
+    return Rejection(
+        coordinates=record.coordinates,
+        voter_id=voter_id,
+        reason=reason,
+        detail=detail,
+        time=time,
+        size=len(value),
+        sha256=hashlib.sha256(value).digest(),
+        head=value[:HEAD_BYTES],
+    )

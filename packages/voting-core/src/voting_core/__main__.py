@@ -1,0 +1,5 @@
+"""`python -m voting_core` is `voting`."""
+
+from voting_core.cli import main
+
+main()

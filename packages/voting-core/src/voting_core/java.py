@@ -1,0 +1,88 @@
+"""Finding a Java that runs Kafka and Spark."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+
+from voting_core.exceptions import JavaError
+
+__all__ = ["MINIMUM_VERSION", "Java", "find_java", "parse_version"]
+
+MINIMUM_VERSION = 17
+"""Spark 4 asks for it, and so does Kafka 4."""
+
+_INSTALL = (
+    f"install a Java runtime >= {MINIMUM_VERSION}"
+    " (Debian: apt install openjdk-17-jre-headless; macOS: brew install openjdk@17)"
+)
+_VERSION = re.compile(r'^\S+ version "(?:1\.)?(\d+)', re.MULTILINE)
+
+
+@attrs.frozen
+class Java:
+    """A Java runtime.
+
+    Attributes:
+        path: The `java` program.
+        version: Its feature release: 17 for 17.0.15, 8 for 1.8.0.
+    """
+
+    path: Path
+    version: int
+
+
+def parse_version(output: str) -> int | None:
+    """Read the feature release from what `java -version` prints.
+
+    The format is that of JEP 223 (`"17.0.15"`, `"22-ea"`) or the older `"1.8.0_402"`; lines such
+    as `Picked up JAVA_TOOL_OPTIONS` may come before it.
+
+    Args:
+        output: Standard error of `java -version`.
+
+    Returns:
+        The feature release, None when there is none in the output.
+    """
+    match = _VERSION.search(output)
+    return int(match.group(1)) if match else None
+
+
+def find_java(environ: Mapping[str, str]) -> Java:
+    """Return the Java of `JAVA_HOME`, or else that of `PATH`, as Spark chooses it.
+
+    Args:
+        environ: The environment.
+
+    Raises:
+        JavaError: There is none, it does not run, or it is too old.
+    """
+    path, origin = _locate(environ)
+    try:
+        answer = subprocess.run(
+            [path, "-version"], capture_output=True, text=True, timeout=60, env=dict(environ)
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise JavaError(f"{path} ({origin}) does not run: {error}; {_INSTALL}") from error
+    version = parse_version(answer.stderr)
+    if answer.returncode or version is None:
+        said = " ".join(answer.stderr.split())[:200] or f"exit status {answer.returncode}"
+        raise JavaError(f"{path} ({origin}) tells no version ({said}); {_INSTALL}")
+    if version < MINIMUM_VERSION:
+        raise JavaError(f"{path} ({origin}) is Java {version}; {_INSTALL}")
+    return Java(path, version)
+
+
+def _locate(environ: Mapping[str, str]) -> tuple[Path, str]:
+    if home := environ.get("JAVA_HOME"):
+        path = Path(home, "bin", "java")
+        if not path.is_file():
+            raise JavaError(f"JAVA_HOME is {home}, which has no bin/java; {_INSTALL}")
+        return path, "of JAVA_HOME"
+    found = shutil.which("java", path=environ.get("PATH"))
+    if found is None:
+        raise JavaError(f"JAVA_HOME is not set and there is no java on PATH; {_INSTALL}")
+    return Path(found), "of PATH"

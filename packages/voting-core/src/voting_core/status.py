@@ -1,0 +1,78 @@
+"""How far each stage of the pipeline has come."""
+
+from collections.abc import Mapping
+
+import attrs
+import psycopg
+from confluent_kafka.admin import AdminClient
+
+from voting_core import topics
+from voting_core.aggregates import AggregateView
+from voting_core.census import count_rejections
+from voting_core.kafka import read_to_end, spans, topic_ids
+from voting_core.settings import KafkaSettings
+from voting_core.wire import Progress, decode_progress
+
+__all__ = ["PipelineStatus", "pipeline_status", "read_progress"]
+
+
+@attrs.frozen
+class PipelineStatus:
+    """A moment of the pipeline; while it runs the figures are of slightly different moments.
+
+    Attributes:
+        registered: Voters in the register.
+        waiting: Offsets of `voters_topic` whose decisions are not published yet.
+        votes: Accepted votes in the database.
+        rejected: Rejections in the database by reason.
+        tallied: Votes that the aggregates contain.
+    """
+
+    registered: int
+    waiting: int
+    votes: int
+    rejected: Mapping[str, int]
+    tallied: int
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether something is on its way that the last stage does not show yet."""
+        return self.waiting > 0 or self.tallied != self.votes
+
+
+def read_progress(
+    settings: KafkaSettings, admin: AdminClient, voters_topic_id: str
+) -> dict[int, Progress]:
+    """Read from `voting_progress` how far each partition of this `voters_topic` is published."""
+    found = {}
+    for message in read_to_end(settings, admin, topics.VOTING_PROGRESS.name):
+        progress = decode_progress(message.value())
+        if progress.voters_topic_id == voters_topic_id:
+            found[progress.partition] = progress
+    return found
+
+
+def pipeline_status(
+    settings: KafkaSettings, admin: AdminClient, conn: psycopg.Connection
+) -> PipelineStatus:
+    """Ask Kafka and PostgreSQL how far the pipeline is."""
+    ids = topic_ids(admin, [topics.VOTERS, topics.VOTES])
+    published = read_progress(settings, admin, ids[topics.VOTERS.name])
+    waiting = 0
+    for partition, span in spans(admin, topics.VOTERS.name).items():
+        progress = published.get(partition)
+        waiting += span.end - (progress.next_offset if progress else span.start)
+    view = AggregateView(ids[topics.VOTES.name])
+    for message in read_to_end(settings, admin, topics.AGGREGATED_PROGRESS.name):
+        view.apply(message.topic() or "", message.key() or b"", message.value() or b"")
+    row = conn.execute(
+        "SELECT (SELECT count(*) FROM voters), (SELECT count(*) FROM votes)"
+    ).fetchone()
+    registered, votes = row or (0, 0)
+    return PipelineStatus(
+        registered=registered,
+        waiting=waiting,
+        votes=votes,
+        rejected=count_rejections(conn),
+        tallied=sum(r["total_votes"] for r in view.rows(topics.AGGREGATED_PROGRESS.name)),
+    )

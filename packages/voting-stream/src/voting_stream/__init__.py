@@ -1,0 +1,1 @@
+"""Tallies the votes on `votes_topic` with Spark Structured Streaming."""

@@ -1,0 +1,47 @@
+"""Settings of the stream."""
+
+import attrs
+import typed_settings as ts
+
+from voting_core.settings import KafkaSettings, LogSettings
+
+__all__ = ["AVAILABLE_NOW", "StreamSettings"]
+
+AVAILABLE_NOW = "available-now"
+
+
+@attrs.frozen
+class StreamSettings:
+    """Where the votes come from, and how Spark runs."""
+
+    kafka: KafkaSettings = ts.option(factory=KafkaSettings)
+    log: LogSettings = ts.option(factory=LogSettings)
+    master: str = ts.option(
+        default="local[*]", help="Spark master: local[N], spark://host:port, k8s://…"
+    )
+    checkpoint: str = ts.option(
+        default="voting-checkpoint",
+        help="Directory of the checkpoint; a URL of shared storage on a cluster.",
+    )
+    trigger: str = ts.option(
+        default="1 second",
+        help=f"Interval between counts, such as '1 second', or '{AVAILABLE_NOW}': count what is "
+        "there, then end.",
+    )
+    max_offsets_per_trigger: int = ts.option(
+        default=1_000_000,
+        validator=attrs.validators.ge(1),
+        help="Most votes to count at a time; bounds a restart from the beginning.",
+    )
+    shuffle_partitions: int = ts.option(
+        default=2,
+        validator=attrs.validators.ge(1),
+        help="Parallel parts of the totals; fixed with the first checkpoint.",
+    )
+    kafka_package: str = ts.option(
+        default="org.apache.spark:spark-sql-kafka-0-10_2.13:4.0.0",
+        help="Maven coordinates of Spark's Kafka connector; empty when it is installed already.",
+    )
+    spark_conf: dict[str, str] = ts.option(
+        factory=dict, help="More Spark configuration, KEY=VALUE; may be repeated."
+    )
