@@ -32,7 +32,7 @@ def cli() -> None:
 
 
 @cli.command()
-@settings_options(ConsumerSettings)
+@settings_options(ConsumerSettings, "voting-consumer")
 def run(settings: ConsumerSettings) -> None:
     """Decide on the ballots of voters_topic until stopped, or idle for --until-idle seconds."""
     configure_logging(settings.log, "voting-consumer")

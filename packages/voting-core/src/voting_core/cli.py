@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import attrs
 import click
 import psycopg
-import structlog
 import typed_settings as ts
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
@@ -16,18 +15,16 @@ from rich.table import Table
 
 from voting_core.command import run_command
 from voting_core.database import connect
+from voting_core.election import forget_election, set_up_election
 from voting_core.exceptions import InputError
-from voting_core.kafka import check_topics, connect_admin, create_topics, delete_topics
+from voting_core.kafka import connect_admin
 from voting_core.logs import configure_logging
-from voting_core.migrations import check_schema, migrate
+from voting_core.migrations import check_schema
 from voting_core.reconcile import differences, take_census
 from voting_core.settings import DatabaseSettings, KafkaSettings, LogSettings, settings_options
 from voting_core.status import pipeline_status
-from voting_core.topics import ALL_TOPICS
 
 __all__ = ["main"]
-
-log = structlog.get_logger()
 
 
 @attrs.frozen
@@ -70,24 +67,17 @@ def _connected(
 
 
 @cli.command()
-@settings_options(TopicSettings)
+@settings_options(TopicSettings, "voting")
 def init(settings: TopicSettings) -> None:
     """Create the tables and topics that do not exist yet; may be repeated."""
     with _connected(settings) as (admin, conn):
-        _create(settings, admin, conn)
-
-
-def _create(settings: TopicSettings, admin: AdminClient, conn: psycopg.Connection) -> None:
-    applied = migrate(conn)
-    created = create_topics(
-        admin, ALL_TOPICS, partitions=settings.partitions, replication=settings.replication
-    )
-    check_topics(admin, ALL_TOPICS)
-    log.info("ready", migrations=[m.name for m in applied], topics=created)
+        set_up_election(
+            admin, conn, partitions=settings.partitions, replication=settings.replication
+        )
 
 
 @cli.command()
-@settings_options(OperatorSettings)
+@settings_options(OperatorSettings, "voting")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(settings: OperatorSettings, as_json: bool) -> None:
     """Show how far each stage has come."""
@@ -100,16 +90,16 @@ def status(settings: OperatorSettings, as_json: bool) -> None:
     table = Table("Stage", "Count", title="Pipeline")
     table.columns[1].justify = "right"
     table.add_row("registered voters", f"{found.registered:,}")
-    table.add_row("records waiting for a decision", f"{found.waiting:,}")
+    table.add_row("records waiting for a decision", f"{found.flow.waiting:,}")
     table.add_row("votes accepted", f"{found.votes:,}")
     for reason, count in found.rejected.items():
         table.add_row(f"rejected: {reason}", f"{count:,}")
-    table.add_row("votes tallied", f"{found.tallied:,}")
+    table.add_row("votes tallied", f"{found.flow.tallied:,}")
     Console().print(table)
 
 
 @cli.command()
-@settings_options(TopicSettings)
+@settings_options(TopicSettings, "voting")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(settings: TopicSettings, yes: bool) -> None:
     """Forget the election: empty the tables, delete and recreate the topics.
@@ -121,15 +111,14 @@ def reset(settings: TopicSettings, yes: bool) -> None:
             raise InputError("reset deletes every vote: confirm with --yes")
         click.confirm("Delete every candidate, voter, vote and topic?", abort=True)
     with _connected(settings) as (admin, conn):
-        deleted = delete_topics(admin, ALL_TOPICS)
-        migrate(conn)
-        conn.execute("TRUNCATE candidates, voters, votes, rejections")
-        log.info("deleted", topics=deleted)
-        _create(settings, admin, conn)
+        forget_election(admin, conn)
+        set_up_election(
+            admin, conn, partitions=settings.partitions, replication=settings.replication
+        )
 
 
 @cli.command()
-@settings_options(OperatorSettings)
+@settings_options(OperatorSettings, "voting")
 def reconcile(settings: OperatorSettings) -> int:
     """Compare PostgreSQL, votes_topic and the aggregates; exit code 1 when they disagree."""
     with _connected(settings) as (admin, conn):

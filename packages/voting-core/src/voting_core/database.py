@@ -49,5 +49,5 @@ def connect(
             keepalives_count=2,
         )
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1].rpartition("failed: ")[2]
+        reason = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
         raise UnreachableError(f"cannot connect to PostgreSQL at {address}: {reason}") from error

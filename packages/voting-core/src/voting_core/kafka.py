@@ -48,6 +48,8 @@ __all__ = [
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 
+_URL_SAFE = str.maketrans("+/", "-_")
+
 _log = logging.getLogger("librdkafka")
 
 
@@ -82,6 +84,9 @@ def connect_admin(settings: KafkaSettings) -> AdminClient:
 def topic_ids(admin: AdminClient, topics: Iterable[TopicSpec]) -> dict[str, str]:
     """Return each topic's id by its name; a topic that is deleted and recreated gets another.
 
+    The ids are as Kafka's own tools show them: base64 in the alphabet that is safe in file names
+    (librdkafka shows `+` and `/` for `-` and `_`).
+
     Raises:
         TopicError: A topic does not exist.
     """
@@ -90,7 +95,7 @@ def topic_ids(admin: AdminClient, topics: Iterable[TopicSpec]) -> dict[str, str]
     ids = {}
     for name, future in futures.items():
         try:
-            ids[name] = str(future.result().topic_id)
+            ids[name] = str(future.result().topic_id).translate(_URL_SAFE)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise

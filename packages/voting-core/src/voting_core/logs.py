@@ -35,10 +35,12 @@ def configure_logging(settings: LogSettings, service: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
         )
     )
-    # librdkafka reports every broken connection; below warnings that is of use only when debugging.
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(settings.level.upper())
+    # What libraries say below a warning is of use only when debugging.
+    root.setLevel("DEBUG" if settings.level == "debug" else "WARNING")
+    for package in ("voting_core", service.replace("-", "_")):
+        logging.getLogger(package).setLevel(settings.level.upper())
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

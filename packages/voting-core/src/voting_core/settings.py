@@ -1,16 +1,22 @@
 """Settings shared by the services, and how they are read: options, environment, TOML file.
 
 An option beats the environment variable of the same name (`--kafka-bootstrap-servers`,
-`VOTING_KAFKA_BOOTSTRAP_SERVERS`), which beats the section `[voting]` of the TOML file that
-`VOTING_CONFIG` names. Settings are read once, by the command line, and passed down.
+`VOTING_KAFKA_BOOTSTRAP_SERVERS`), which beats the TOML file that `VOTING_CONFIG` names. There a
+section called like the command (`[voting-consumer]`) beats `[voting]`, which all of them share.
+Settings are read once, by the command line, and passed down.
 """
 
+import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
 import typed_settings as ts
 from typed_settings import SecretStr
+from typed_settings.exceptions import TsError
+
+from voting_core.exceptions import InputError
 
 __all__ = [
     "DatabaseSettings",
@@ -56,17 +62,6 @@ class LogSettings:
     )
 
 
-def settings_options(settings: type[Any]) -> Callable[[Any], Any]:
-    """Return the decorator that turns a settings class into a click command's options."""
-    loaders = ts.default_loaders(
-        "voting",
-        env_prefix="VOTING_",
-        config_file_section="voting",
-        config_files_var="VOTING_CONFIG",
-    )
-    return ts.click_options(settings, loaders, show_envvars_in_help=True)
-
-
 @attrs.frozen
 class DrawSettings:
     """How a choice is drawn for a voter that brings none."""
@@ -77,3 +72,49 @@ class DrawSettings:
         help="Relative weight of a candidate, CANDIDATE_ID=NUMBER; may be repeated. "
         "Uniform by default.",
     )
+
+
+SHARED_SECTION = "voting"
+SHARED = ("kafka", "database", "draw", "log")
+
+
+class _SharedFormat(ts.TomlFormat):
+    """The section for all services, of which each takes what it has a setting for."""
+
+    def __call__(
+        self, path: Path, settings_cls: type[Any], options: ts.types.OptionList
+    ) -> ts.types.SettingsDict:
+        found = super().__call__(path, settings_cls, options)
+        own = {field.name for field in attrs.fields(settings_cls)}
+        return {name: value for name, value in found.items() if name in own or name not in SHARED}
+
+
+def settings_options(settings: type[Any], command: str) -> Callable[[Any], Any]:
+    """Return the decorator that turns a settings class into a click command's options.
+
+    Args:
+        settings: An attrs class.
+        command: The console script, whose section of the TOML file is read after `[voting]`.
+    """
+    formats: list[ts.TomlFormat] = [_SharedFormat(SHARED_SECTION)]
+    if command != SHARED_SECTION:
+        formats.append(ts.TomlFormat(command))
+    loaders: list[ts.loaders.Loader] = [
+        *(ts.FileLoader({"*": each}, [], "VOTING_CONFIG") for each in formats),
+        ts.EnvLoader("VOTING_"),
+    ]
+
+    def decorate(function: Any) -> Any:
+        try:
+            return ts.click_options(settings, loaders, show_envvars_in_help=True)(function)
+        except TsError as error:
+            # Files are read while commands are defined, which is too early to end the process.
+            message = str(error)
+
+            @functools.wraps(function)
+            def refuse(*args: Any, **kwargs: Any) -> None:
+                raise InputError(message)
+
+            return ts.click_options(settings, [])(refuse)
+
+    return decorate

@@ -13,7 +13,22 @@ from voting_core.kafka import read_to_end, spans, topic_ids
 from voting_core.settings import KafkaSettings
 from voting_core.wire import Progress, decode_progress
 
-__all__ = ["PipelineStatus", "pipeline_status", "read_progress"]
+__all__ = ["Flow", "PipelineStatus", "pipeline_flow", "pipeline_status", "read_progress"]
+
+
+@attrs.frozen
+class Flow:
+    """How far Kafka says that the count is.
+
+    Attributes:
+        waiting: Offsets of `voters_topic` whose decisions are not published yet.
+        tallied: Votes that the aggregates contain.
+        tallied_at: When the newest of them were written, in seconds since 1970.
+    """
+
+    waiting: int
+    tallied: int
+    tallied_at: float | None
 
 
 @attrs.frozen
@@ -22,22 +37,20 @@ class PipelineStatus:
 
     Attributes:
         registered: Voters in the register.
-        waiting: Offsets of `voters_topic` whose decisions are not published yet.
         votes: Accepted votes in the database.
         rejected: Rejections in the database by reason.
-        tallied: Votes that the aggregates contain.
+        flow: How far Kafka says that the count is.
     """
 
     registered: int
-    waiting: int
     votes: int
     rejected: Mapping[str, int]
-    tallied: int
+    flow: Flow
 
     @property
     def in_flight(self) -> bool:
         """Whether something is on its way that the last stage does not show yet."""
-        return self.waiting > 0 or self.tallied != self.votes
+        return self.flow.waiting > 0 or self.flow.tallied != self.votes
 
 
 def read_progress(
@@ -52,10 +65,8 @@ def read_progress(
     return found
 
 
-def pipeline_status(
-    settings: KafkaSettings, admin: AdminClient, conn: psycopg.Connection
-) -> PipelineStatus:
-    """Ask Kafka and PostgreSQL how far the pipeline is."""
+def pipeline_flow(settings: KafkaSettings, admin: AdminClient) -> Flow:
+    """Ask Kafka how far the count is."""
     ids = topic_ids(admin, [topics.VOTERS, topics.VOTES])
     published = read_progress(settings, admin, ids[topics.VOTERS.name])
     waiting = 0
@@ -63,16 +74,28 @@ def pipeline_status(
         progress = published.get(partition)
         waiting += span.end - (progress.next_offset if progress else span.start)
     view = AggregateView(ids[topics.VOTES.name])
+    newest = None
     for message in read_to_end(settings, admin, topics.AGGREGATED_PROGRESS.name):
-        view.apply(message.topic() or "", message.key() or b"", message.value() or b"")
+        if view.apply(message.topic() or "", message.key() or b"", message.value() or b""):
+            newest = max(newest or 0, message.timestamp()[1] / 1000)
+    return Flow(
+        waiting=waiting,
+        tallied=sum(r["total_votes"] for r in view.rows(topics.AGGREGATED_PROGRESS.name)),
+        tallied_at=newest,
+    )
+
+
+def pipeline_status(
+    settings: KafkaSettings, admin: AdminClient, conn: psycopg.Connection
+) -> PipelineStatus:
+    """Ask Kafka and PostgreSQL how far the pipeline is."""
     row = conn.execute(
         "SELECT (SELECT count(*) FROM voters), (SELECT count(*) FROM votes)"
     ).fetchone()
     registered, votes = row or (0, 0)
     return PipelineStatus(
         registered=registered,
-        waiting=waiting,
         votes=votes,
         rejected=count_rejections(conn),
-        tallied=sum(r["total_votes"] for r in view.rows(topics.AGGREGATED_PROGRESS.name)),
+        flow=pipeline_flow(settings, admin),
     )

@@ -34,7 +34,7 @@ def cli() -> None:
 
 
 @cli.command()
-@settings_options(StreamSettings)
+@settings_options(StreamSettings, "voting-stream")
 def run(settings: StreamSettings) -> None:
     """Keep the aggregate topics up to date until stopped."""
     configure_logging(settings.log, "voting-stream")

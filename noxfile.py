@@ -1,0 +1,146 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "nox[uv]==2026.10.20",
+#   "poetry==2.5.1",
+#   "poetry-plugin-export==1.10.1",
+#   "poetry-plugin-pypi-mirror==0.6.5",
+# ]
+# ///
+"""Everything that is done to this repository: `nox` runs what must pass, `nox -l` lists the rest.
+
+Nox reads the block above and runs this file with exactly these tools, Poetry among them. What a
+session installs is what the project's `poetry.lock` says.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.10"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_external_run = True
+nox.options.reuse_venv = "yes"
+
+ROOT = Path(__file__).parent
+SERVICES = ("voting-producer", "voting-consumer", "voting-stream", "voting-dashboard")
+PACKAGES = ("voting-core", *SERVICES)
+PROJECTS = (*PACKAGES, "infra")
+SOURCES = ("packages", "infra", "tests", "noxfile.py")
+
+# Ctrl-C reaches the session's program as well as Nox: it gets the time to stop its children.
+STOP_SECONDS = 60.0
+
+
+def folder(project: str) -> Path:
+    """Return a project's folder."""
+    return ROOT / "infra" if project == "infra" else ROOT / "packages" / project
+
+
+def run_poetry(session: nox.Session, *args: str, env: dict[str, str] | None = None) -> None:
+    """Run the Poetry that came with this file's own tools."""
+    session.run_install(
+        sys.executable, "-m", "poetry", *args, env=env, external=True, silent=True
+    )
+
+
+def constraints(session: nox.Session, project: str) -> Path:
+    """Return the versions of a project's lock file as pip constraints; exported when it changed."""
+    lock = folder(project) / "poetry.lock"
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    exported = ROOT / ".nox" / ".constraints" / f"{project}-{digest}.txt"
+    if not exported.exists():
+        exported.parent.mkdir(parents=True, exist_ok=True)
+        partial = exported.with_suffix(".part")
+        run_poetry(
+            session,
+            *("export", f"--directory={folder(project)}", "--all-groups", "--without-hashes"),
+            *("--format=constraints.txt", f"--output={partial}"),
+        )
+        partial.replace(exported)
+    return exported
+
+
+def install(session: nox.Session, project: str, *tools: str) -> None:
+    """Install a project, its siblings and tools, all in the versions of its lock file.
+
+    Args:
+        session: Where to.
+        project: Whose lock file decides.
+        tools: More requirements, without versions.
+    """
+    siblings: Sequence[str] = {
+        "voting-core": ["voting-core"],
+        "infra": [*PACKAGES, "infra"],
+    }.get(project, ["voting-core", project])
+    editable = [arg for sibling in siblings for arg in ("-e", str(folder(sibling)))]
+    session.install("-c", str(constraints(session, project)), *editable, *tools)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install("-c", str(constraints(session, "infra")), "ruff")
+    session.run("ruff", "check", *SOURCES)
+    session.run("ruff", "format", "--check", *SOURCES)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, strictly, over everything."""
+    install(session, "infra", "mypy", "nox", "pytest", "hypothesis", "playwright")
+    for sources in ([str(folder(p) / "src") for p in PROJECTS], ["tests"], ["noxfile.py"]):
+        session.run("mypy", *sources)
+    for project in PROJECTS:
+        session.run("mypy", str(folder(project) / "tests"))
+
+
+@nox.session(tags=["unit"])
+@nox.parametrize("project", [nox.param(p, id=p, tags=[p]) for p in PROJECTS])
+def unit(session: nox.Session, project: str) -> None:
+    """Test a package alone, with what its own lock file says."""
+    install(session, project, "pytest", *(["hypothesis"] if project == "voting-producer" else []))
+    session.run("pytest", str(folder(project) / "tests"), *session.posargs)
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Test the whole pipeline on real Kafka, PostgreSQL, Spark and browser."""
+    install(session, "infra", "pytest", "playwright")
+    session.run("pytest", "tests", *session.posargs)
+
+
+@nox.session(default=False)
+def demo(session: nox.Session) -> None:
+    """Count a whole election on real parts; `nox -s demo -- --help` lists the options."""
+    install(session, "infra")
+    session.run(
+        *("python", "-m", "voting_infra.demo", *session.posargs),
+        interrupt_timeout=STOP_SECONDS,
+        terminate_timeout=STOP_SECONDS,
+    )
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """Build a wheel and a source distribution of each package into dist/."""
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    for package in PACKAGES:
+        run_poetry(session, "build", f"--directory={folder(package)}", f"--output={ROOT / 'dist'}")
+
+
+@nox.session(default=False, venv_backend="none")
+def lock(session: nox.Session) -> None:
+    """Write the lock files anew; `-- voting-core infra` only those, `-- --regenerate` upgrades."""
+    chosen = [arg for arg in session.posargs if arg in PROJECTS] or PROJECTS
+    options = [arg for arg in session.posargs if arg not in PROJECTS]
+    env = {}
+    if "POETRY_PYPI_MIRROR_URL" not in os.environ and (index := session.env.get("PIP_INDEX_URL")):
+        env["POETRY_PYPI_MIRROR_URL"] = index
+    for project in chosen:
+        run_poetry(session, "lock", f"--directory={folder(project)}", *options, env=env)

@@ -1,0 +1,41 @@
+"""Setting an election up, and forgetting it."""
+
+import psycopg
+import structlog
+from confluent_kafka.admin import AdminClient
+
+from voting_core.kafka import check_topics, create_topics, delete_topics
+from voting_core.migrations import migrate
+from voting_core.topics import ALL_TOPICS
+
+__all__ = ["forget_election", "set_up_election"]
+
+log = structlog.get_logger()
+
+
+def set_up_election(
+    admin: AdminClient, conn: psycopg.Connection, *, partitions: int = 4, replication: int = -1
+) -> None:
+    """Create the tables and topics that do not exist yet.
+
+    Args:
+        admin: Connection to Kafka.
+        conn: Connection to PostgreSQL, in autocommit mode.
+        partitions: Number of partitions of the log topics.
+        replication: Copies of each topic; -1 for the broker's default.
+
+    Raises:
+        TopicError: A topic is there, but configured in a way that would lose records.
+    """
+    applied = migrate(conn)
+    created = create_topics(admin, ALL_TOPICS, partitions=partitions, replication=replication)
+    check_topics(admin, ALL_TOPICS)
+    log.info("ready", migrations=[m.name for m in applied], topics=created)
+
+
+def forget_election(admin: AdminClient, conn: psycopg.Connection) -> None:
+    """Delete all topics, candidates, voters, votes and rejections."""
+    deleted = delete_topics(admin, ALL_TOPICS)
+    migrate(conn)
+    conn.execute("TRUNCATE candidates, voters, votes, rejections")
+    log.info("forgotten", topics=deleted)

@@ -1,0 +1,76 @@
+"""How console scripts end."""
+
+import attrs
+import click
+import pytest
+import typed_settings as ts
+
+from voting_core.command import run_command
+from voting_core.exceptions import FatalError, InputError
+from voting_core.settings import settings_options
+
+
+@attrs.frozen
+class Settings:
+    """Settings of a command under test."""
+
+    size: int = ts.option(default=1, validator=attrs.validators.ge(1), help="A size.")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(InputError("mend this"), 2), (FatalError("gave up"), 1)]
+)
+def test_errors_made_on_purpose_are_one_line(
+    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message is shown without a traceback, and the exit code says whose turn it is."""
+
+    @click.command(name="thing")
+    def command() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        run_command(command, [])
+    assert caught.value.code == code
+    assert capsys.readouterr().err == f"thing: {error}\n"
+
+
+def test_mistakes_of_ours_show_their_traceback() -> None:
+    """An error that nobody foresaw is not hidden."""
+
+    @click.command(name="thing")
+    def command() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_command(command, [])
+
+
+@pytest.mark.parametrize("size", ["0", "many"])
+def test_a_wrong_setting_is_one_line(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A value out of range or of the wrong type ends with exit code 2 and says which."""
+
+    @click.command(name="thing")
+    @settings_options(Settings, "thing")
+    def command(settings: Settings) -> None:
+        raise AssertionError
+
+    with pytest.raises(SystemExit) as caught:
+        run_command(command, ["--size", size])
+    assert caught.value.code == 2
+    message = capsys.readouterr().err
+    assert "size" in message
+    assert "Traceback" not in message
+
+
+@pytest.mark.parametrize(("result", "code"), [(None, 0), (0, 0), (1, 1)])
+def test_a_result_is_the_exit_code(result: int | None, code: int) -> None:
+    """What the command returns is what the process exits with."""
+
+    @click.command(name="thing")
+    def command() -> int | None:
+        return result
+
+    with pytest.raises(SystemExit) as caught:
+        run_command(command, [])
+    assert caught.value.code == code

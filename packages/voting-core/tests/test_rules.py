@@ -1,0 +1,75 @@
+"""The rules that several services apply."""
+
+from collections import Counter
+from datetime import date
+
+import pytest
+
+from voting_core.exceptions import InputError
+from voting_core.rules import ChoiceDraw, age_band, age_on
+
+
+@pytest.mark.parametrize(
+    ("born", "day", "age"),
+    [
+        (date(2000, 5, 4), date(2018, 5, 3), 17),
+        (date(2000, 5, 4), date(2018, 5, 4), 18),
+        (date(2004, 2, 29), date(2022, 2, 28), 17),
+        (date(2004, 2, 29), date(2022, 3, 1), 18),
+        (date(2030, 1, 1), date(2026, 1, 1), -4),
+    ],
+)
+def test_age_counts_completed_years(born: date, day: date, age: int) -> None:
+    """A year of life is complete on the birthday, and on 1 March for those born on 29 February."""
+    assert age_on(born, day) == age
+
+
+def test_age_bands_meet_without_gap_or_overlap() -> None:
+    """Every age from 18 on falls into the band whose bounds enclose it."""
+    bands = {age: age_band(age) for age in range(18, 120)}
+    for age, band in bands.items():
+        low, _, high = band.partition("-")
+        assert (band == "65+" and age >= 65) or int(low) <= age <= int(high)
+    assert list(dict.fromkeys(bands.values())) == [
+        *("18-24", "25-34", "35-44", "45-54", "55-64", "65+")
+    ]
+
+
+def voters(count: int) -> list[str]:
+    """Ids of some voters."""
+    return [f"voter-{number}" for number in range(count)]
+
+
+def test_draw_repeats_itself() -> None:
+    """The same voter and seed draw the same choice, in whatever order candidates are given."""
+    one = ChoiceDraw.over(["a", "b", "c"], "seed")
+    other = ChoiceDraw.over(["c", "b", "a"], "seed")
+    assert [one.choice(v) for v in voters(200)] == [other.choice(v) for v in voters(200)]
+
+
+def test_draw_has_not_changed() -> None:
+    """What is drawn today is what was drawn when this was written: elections can be repeated."""
+    draw = ChoiceDraw.over(["a", "b", "c"], "seed")
+    assert "".join(draw.choice(v) for v in voters(20)) == "cabbccbabcacbbccaaaa"
+
+
+def test_another_seed_draws_another_election() -> None:
+    """The seed matters."""
+    choices = [[ChoiceDraw.over(["a", "b"], seed).choice(v) for v in voters(100)] for seed in "xy"]
+    assert choices[0] != choices[1]
+
+
+def test_draw_follows_the_weights() -> None:
+    """Shares approach the weights; a candidate without weight is never drawn."""
+    draw = ChoiceDraw.over(["a", "b", "c"], "seed", {"a": 3, "c": 1})
+    shares = Counter(draw.choice(v) for v in voters(20_000))
+    assert set(shares) == {"a", "c"}
+    # Three standard deviations of a binomial distribution with p = 3/4.
+    assert abs(shares["a"] - 15_000) < 3 * (20_000 * 0.75 * 0.25) ** 0.5
+
+
+@pytest.mark.parametrize("weights", [{"nobody": 1.0}, {"a": -1.0}, {"a": 0.0}, {"a": float("inf")}])
+def test_weights_must_make_sense(weights: dict[str, float]) -> None:
+    """Weights of strangers, negative, infinite or all zero are refused."""
+    with pytest.raises(InputError):
+        ChoiceDraw.over(["a", "b"], "seed", weights)
