@@ -1,0 +1,128 @@
+"""The rules that a ballot must meet."""
+
+import hashlib
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from voting_consumer.validation import (
+    HEAD_BYTES,
+    ElectionRules,
+    Record,
+    read_ballots,
+    validate,
+)
+from voting_core.models import Coordinates, Reason, Rejection, Vote
+from voting_core.register import RegisteredVoter
+from voting_core.rules import ChoiceDraw
+
+NOON = int(datetime(2026, 11, 3, 12, 0, tzinfo=UTC).timestamp() * 1000)
+RULES = ElectionRules({"ada", "bob"}, ChoiceDraw.over(["ada", "bob"], "seed"))
+REGISTER = {
+    "v1": RegisteredVoter("v1", date(1980, 1, 1), "female", "Ohio"),
+    "v2": RegisteredVoter("v2", date(2008, 11, 3), "male", "Iowa"),
+    "young": RegisteredVoter("young", date(2008, 11, 4), "male", "Iowa"),
+}
+
+
+def record(offset: int, voter_id: str = "v1", timestamp: int = NOON, **fields: Any) -> Record:
+    """A ballot as it arrives; its own age and place differ from the register's on purpose."""
+    value = {
+        "voter_id": voter_id,
+        "voter_name": "N",
+        "date_of_birth": "1900-01-01",
+        "gender": "unknown",
+        "address": {"state": "Elsewhere"},
+        **fields,
+    }
+    return Record(Coordinates("T", 0, offset), timestamp, json.dumps(value).encode())
+
+
+def decide(*records: Record, rules: ElectionRules = RULES) -> list[tuple[int, object]]:
+    """What becomes of each record: the candidate or the reason, by offset."""
+    ballots, malformed = read_ballots(records)
+    votes, rejections = validate(ballots, REGISTER, rules)
+    decided: list[Vote | Rejection] = [*votes, *rejections, *malformed]
+    return sorted(
+        (d.coordinates.offset, d.candidate_id if isinstance(d, Vote) else d.reason) for d in decided
+    )
+
+
+def test_age_and_location_come_from_the_register() -> None:
+    """What the ballot's record says of its voter is not believed."""
+    ballots, _ = read_ballots([record(7, choice="bob")])
+    votes, rejections = validate(ballots, REGISTER, RULES)
+    assert rejections == []
+    assert votes == [
+        Vote(
+            coordinates=Coordinates("T", 0, 7),
+            voter_id="v1",
+            candidate_id="bob",
+            voting_time=datetime(2026, 11, 3, 12, 0, tzinfo=UTC),
+            state="Ohio",
+            gender="female",
+            age=46,
+        )
+    ]
+
+
+def test_a_ballot_without_choice_is_drawn() -> None:
+    """The draw of the voter's id decides."""
+    assert decide(record(0)) == [(0, RULES.draw.choice("v1"))]
+
+
+@pytest.mark.parametrize(
+    ("ballot", "reason"),
+    [
+        (record(0, "stranger"), Reason.UNREGISTERED),
+        (record(0, "young"), Reason.UNDERAGE),
+        (record(0, choice="nobody"), Reason.UNKNOWN_CANDIDATE),
+        (record(0, gender=""), Reason.MALFORMED),
+        (record(0, timestamp=10**18), Reason.MALFORMED),
+        (Record(Coordinates("T", 0, 0), NOON, None), Reason.MALFORMED),
+    ],
+)
+def test_reasons(ballot: Record, reason: Reason) -> None:
+    """Each broken rule has its reason."""
+    assert decide(ballot) == [(0, reason)]
+
+
+def test_eighteen_on_the_day_is_old_enough() -> None:
+    """The birthday itself counts, in UTC and by the record's own time."""
+    last_moment_before = NOON - 12 * 3600 * 1000 - 1
+    assert decide(record(0, "v2", choice="ada")) == [(0, "ada")]
+    assert decide(record(0, "v2", timestamp=last_moment_before)) == [(0, Reason.UNDERAGE)]
+
+
+def test_without_candidates_nothing_can_be_drawn() -> None:
+    """A ballot without choice is rejected when nobody stands, and does not stop the count."""
+    nobody = ElectionRules(set(), ChoiceDraw.over([], "seed"))
+    assert decide(record(0), rules=nobody) == [(0, Reason.UNKNOWN_CANDIDATE)]
+
+
+def test_the_first_valid_ballot_of_a_voter_counts() -> None:
+    """An invalid one before it does not use up the vote; a later one is a second ballot."""
+    assert decide(
+        record(0, choice="nobody"),
+        record(1, choice="bob"),
+        record(2, choice="ada"),
+        record(3, "v2", choice="ada"),
+    ) == [
+        (0, Reason.UNKNOWN_CANDIDATE),
+        (1, "bob"),
+        (2, Reason.ALREADY_VOTED),
+        (3, "ada"),
+    ]
+
+
+def test_a_rejection_keeps_evidence_of_bounded_size() -> None:
+    """Length and digest are those of the whole record, the bytes kept are its first 4 KiB."""
+    value = b"\x00\xff" * 5000
+    _, (rejection,) = read_ballots([Record(Coordinates("T", 0, 0), NOON, value)])
+    assert (rejection.size, rejection.sha256, rejection.head) == (
+        10_000,
+        hashlib.sha256(value).digest(),
+        value[:HEAD_BYTES],
+    )

@@ -1,0 +1,1 @@
+"""The live results page of the realtime voting system."""

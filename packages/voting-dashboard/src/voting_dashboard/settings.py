@@ -1,0 +1,46 @@
+"""Settings of the dashboard."""
+
+import attrs
+import typed_settings as ts
+
+from voting_core.settings import DatabaseSettings, KafkaSettings, LogSettings
+
+__all__ = ["DashboardSettings", "PageSettings"]
+
+
+@attrs.frozen
+class PageSettings:
+    """Where the page is served, and how it begins."""
+
+    host: str = ts.option(
+        default="127.0.0.1",
+        help="Address to listen on.",
+        click={"param_decls": "--host"},
+    )
+    port: int = ts.option(
+        default=8501,
+        validator=attrs.validators.and_(attrs.validators.ge(1), attrs.validators.le(65535)),
+        help="Port to listen on.",
+        click={"param_decls": "--port"},
+    )
+    open_browser: bool = ts.option(
+        default=False,
+        help="Open the page in a browser.",
+        click={"param_decls": "--open-browser/--no-open-browser"},
+    )
+    refresh: int = ts.option(
+        default=2,
+        validator=attrs.validators.and_(attrs.validators.ge(1), attrs.validators.le(60)),
+        help="Seconds between two updates of the page, 1 to 60; every visitor can change it.",
+        click={"param_decls": "--refresh"},
+    )
+
+
+@attrs.frozen
+class DashboardSettings:
+    """Everything that the dashboard is told, read once by the command line."""
+
+    dashboard: PageSettings = attrs.field(factory=PageSettings)
+    kafka: KafkaSettings = attrs.field(factory=KafkaSettings)
+    database: DatabaseSettings = attrs.field(factory=DatabaseSettings)
+    log: LogSettings = attrs.field(factory=LogSettings)

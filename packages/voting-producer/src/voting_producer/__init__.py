@@ -1,0 +1,1 @@
+"""Registers candidates and voters, and sends the ballots to Kafka."""

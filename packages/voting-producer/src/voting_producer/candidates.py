@@ -1,0 +1,81 @@
+"""Who stands: the candidates of a source, those registered before, or three made-up ones."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+from voting_core.exceptions import InputError
+from voting_core.models import Candidate
+
+__all__ = ["DEFAULT_CANDIDATES", "candidate_id", "candidates_to_add"]
+
+DEFAULT_CANDIDATES = (
+    Candidate(
+        "nora-fields",
+        "Nora Fields",
+        "Meadow Alliance",
+        "A schoolteacher who ran her town's council for two terms.",
+        "Smaller classes, rural buses that run on Sundays, and clean rivers.",
+    ),
+    Candidate(
+        "victor-hale",
+        "Victor Hale",
+        "Harbor Union",
+        "A dock foreman turned union lawyer, born and living by the sea.",
+        "Sound ports and bridges, fair overtime, and a lower tax on first homes.",
+    ),
+    Candidate(
+        "imani-stone",
+        "Imani Stone",
+        "Lantern Party",
+        "A physician who founded a chain of village clinics.",
+        "A clinic within thirty minutes of everyone, open public data, and broadband.",
+    ),
+)
+
+
+def candidate_id(name: str) -> str:
+    """Return a readable id that is the same for the same name and differs for another."""
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:40].strip("-")
+    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    return f"{slug}-{digest}" if slug else digest
+
+
+def candidates_to_add(
+    brought: Iterable[Candidate], registered: Mapping[str, Candidate]
+) -> tuple[Candidate, ...]:
+    """Return the candidates to register before the first voter.
+
+    Args:
+        brought: The source's candidates; empty when any will do.
+        registered: Those in the register, by id.
+
+    Raises:
+        InputError: The source's candidates contradict those registered.
+    """
+    wanted = tuple(brought)
+    if not registered:
+        return wanted or DEFAULT_CANDIDATES
+    for candidate in wanted:
+        known = registered.get(candidate.candidate_id)
+        if known is None:
+            found = "nobody of that id is"
+        elif (known.candidate_name, known.party_affiliation) != (
+            candidate.candidate_name,
+            candidate.party_affiliation,
+        ):
+            found = f"registered is {_describe(known)}"
+        else:
+            continue
+        raise InputError(
+            "the source's candidates contradict those registered: "
+            f"it has {_describe(candidate)}, {found}"
+        )
+    return ()
+
+
+def _describe(candidate: Candidate) -> str:
+    party = f" ({candidate.party_affiliation})" if candidate.party_affiliation else ""
+    return f"{candidate.candidate_name!r}{party} as {candidate.candidate_id}"

@@ -1,0 +1,178 @@
+"""Voters from the Random User API."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import attrs
+import structlog
+from voting_core.exceptions import InputError
+from voting_core.models import Address, Candidate, Voter
+
+from voting_producer.sources import Registration
+from voting_producer.sources.random_user_api import MAX_PAGE, RandomUserApi
+
+__all__ = ["MalformedPersonError", "RandomUserSource", "voter_from"]
+
+# Ids longer than this are no ids of the API; core refuses them too.
+_LONGEST_ID = 256
+
+_log = structlog.get_logger()
+
+
+class MalformedPersonError(ValueError):
+    """A person lacks what a voter needs; the message names the field, never what it holds."""
+
+
+def voter_from(person: Any) -> Voter:
+    """Return the voter that a person of the API becomes.
+
+    Of `login` only `uuid` and `username` are looked at; passwords and hashes go no further.
+
+    Args:
+        person: One entry of `results`, as parsed from JSON.
+
+    Raises:
+        MalformedPersonError: A required field is missing or empty, or a field has a wrong type.
+    """
+    first, last = _text(person, "name", "first"), _text(person, "name", "last")
+    born = _required(person, "dob", "date")
+    try:
+        date_of_birth = date.fromisoformat(born[:10])
+    except ValueError:
+        raise MalformedPersonError("dob.date is no date") from None
+    name = f"{first} {last}".strip()
+    if not name:
+        raise MalformedPersonError("name is empty")
+    voter_id = _required(person, "login", "uuid")
+    if len(voter_id) > _LONGEST_ID:
+        raise MalformedPersonError("login.uuid is too long")
+    street = f"{_text(person, 'location', 'street', 'number')} " + _text(
+        person, "location", "street", "name"
+    )
+    return Voter(
+        voter_id=voter_id,
+        voter_name=name,
+        date_of_birth=date_of_birth,
+        gender=_required(person, "gender"),
+        address=Address(
+            state=_required(person, "location", "state"),
+            street=street.strip(),
+            city=_text(person, "location", "city"),
+            country=_text(person, "location", "country"),
+            postcode=_text(person, "location", "postcode"),
+        ),
+        nationality=_text(person, "nat"),
+        registration_number=_text(person, "login", "username"),
+        email=_text(person, "email"),
+        phone_number=_text(person, "phone"),
+        picture=_text(person, "picture", "large"),
+        registered_age=_age(person),
+    )
+
+
+def _field(person: Any, path: tuple[str, ...]) -> Any:
+    value = person
+    for name in path:
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise MalformedPersonError(f"{'.'.join(path)} is not where it should be")
+        value = value.get(name)
+    return value
+
+
+def _text(person: Any, *path: str) -> str:
+    """Return a text; a number, as some countries' postcodes are, as text; nothing as empty."""
+    value = _field(person, path)
+    if value is None:
+        return ""
+    if type(value) is int:
+        return str(value)
+    if not isinstance(value, str):
+        raise MalformedPersonError(f"{'.'.join(path)} is no text")
+    # JSON can hold these, a database cannot.
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise MalformedPersonError(f"{'.'.join(path)} holds a character that cannot be stored")
+    return value.strip()
+
+
+def _required(person: Any, *path: str) -> str:
+    text = _text(person, *path)
+    if not text:
+        raise MalformedPersonError(f"{'.'.join(path)} is missing or empty")
+    return text
+
+
+def _age(person: Any) -> int | None:
+    age = _field(person, ("dob", "age"))
+    return age if type(age) is int and 0 <= age < 200 else None
+
+
+@attrs.define
+class RandomUserSource:
+    """Asks for so many people, page by page; see `Source`.
+
+    Fewer people than fit on a page are asked for as one page of that size; otherwise all pages are
+    of one size, because who is on a page may depend on it.
+
+    Attributes:
+        api: Where to ask.
+        expected: How many people to ask for.
+        page_size: People on a page, 1 to 5,000.
+        skipped: People that were malformed.
+
+    Raises:
+        InputError: So many people do not fit on the pages that the API has.
+    """
+
+    api: RandomUserApi
+    expected: int
+    page_size: int = 1000
+    candidates: tuple[Candidate, ...] = attrs.field(default=(), init=False)
+    brings_choices: bool = attrs.field(default=False, init=False)
+    skipped: int = attrs.field(default=0, init=False)
+    _first_page: list[Registration] | None = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.expected > MAX_PAGE * self.page_size:
+            raise InputError(
+                f"{self.expected:,} voters are more than the Random User API has: "
+                f"{MAX_PAGE:,} pages of {self.page_size:,}"
+            )
+
+    def prepare(self) -> None:
+        """Fetch the first page."""
+        if self._first_page is None:
+            self._first_page = self._fetch(1)
+
+    def registrations(self) -> Iterator[Registration]:
+        """Yield the people who are well-formed; the others count as skipped."""
+        self.prepare()
+        current, self._first_page = self._first_page or [], None
+        yield from current
+        for page in range(2, -(-self.expected // self.page_size) + 1):
+            yield from self._fetch(page)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.api.close()
+
+    def _fetch(self, page: int) -> list[Registration]:
+        people = self.api.people(page, min(self.page_size, self.expected))
+        wanted = people[: self.expected - (page - 1) * self.page_size]
+        voters: dict[str, Voter] = {}
+        faults: list[str] = []
+        for number, person in enumerate(wanted, start=1):
+            try:
+                voter = voter_from(person)
+                if voter.voter_id in voters:
+                    raise MalformedPersonError("login.uuid is that of somebody else on the page")
+            except MalformedPersonError as error:
+                faults.append(f"person {number}: {error}")
+            else:
+                voters[voter.voter_id] = voter
+        if faults:
+            self.skipped += len(faults)
+            _log.warning("people skipped", page=page, skipped=len(faults), first=faults[0])
+        return [Registration(voter, True) for voter in voters.values()]

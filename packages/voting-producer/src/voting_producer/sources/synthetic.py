@@ -1,0 +1,51 @@
+"""Offline voters made up from a seed: who they are, where they live, and whether they vote."""
+
+import hashlib
+from collections.abc import Iterator
+
+import attrs
+from voting_core.models import Candidate
+
+from voting_producer.people import DIGEST_BYTES, invent_voter, live_in, turns_out
+from voting_producer.sources import Registration
+
+__all__ = ["SyntheticSource"]
+
+
+@attrs.define
+class SyntheticSource:
+    """Walks through an endless register until enough of those on it have voted; see `Source`.
+
+    Attributes:
+        seed: Any text; the same seed gives the same people in the same order.
+        expected: How many people vote.
+    """
+
+    seed: str
+    expected: int
+    candidates: tuple[Candidate, ...] = attrs.field(default=(), init=False)
+    brings_choices: bool = attrs.field(default=False, init=False)
+    skipped: int = attrs.field(default=0, init=False)
+
+    def prepare(self) -> None:
+        """Do nothing: all that is needed is here."""
+
+    def registrations(self) -> Iterator[Registration]:
+        """Yield everybody on the register up to the last who votes."""
+        # The seed is hashed for itself, so that no seed can run into the numbers of another.
+        seed = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        seed.update(hashlib.sha256(self.seed.encode()).digest())
+        voted = number = 0
+        while voted < self.expected:
+            person = seed.copy()
+            person.update(b"%d" % number)
+            digest = person.digest()
+            state = live_in(digest)
+            voter = invent_voter(digest, state)
+            votes = turns_out(digest, state, voter.registered_age or 0)
+            yield Registration(voter, votes)
+            voted += votes
+            number += 1
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
