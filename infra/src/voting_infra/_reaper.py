@@ -13,16 +13,20 @@ Only the standard library, and little of it: this starts with every stack, and w
 site-packages. The supervising side shares the functions on families of processes.
 """
 
+# pathlib takes longer to import than all the rest.
+# ruff: noqa: PTH110, PTH123, PTH208
+
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 READY = b"ready\n"
-GRACE_S = 10.0
+GRACE_S = 5.0
 
 _POLL_S = 0.01
 
@@ -53,46 +57,49 @@ def family(roots: Iterable[int]) -> set[int]:
 def send(pids: Iterable[int], number: int) -> None:
     """Sends a signal to all of these processes that are still there."""
     for pid in pids:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, number)
-        except ProcessLookupError:
-            pass
 
 
-def end_family(leader: int, stop_signal: int, grace: float) -> None:
-    """Ends a family: its leader is asked to stop, after the grace everybody is killed.
+def end_families(stop_signals: Mapping[int, int], grace: float) -> None:
+    """Ends families: their leaders are asked to stop, after the grace everybody is killed.
+
+    All are asked before any is waited for, so that they stop at the same time.
 
     Args:
-        leader: The process whose family it is.
-        stop_signal: What asks it to stop.
+        stop_signals: The leaders, each with the signal that asks it to stop.
         grace: Seconds until everybody is killed.
+
+    Raises:
+        TimeoutError: Somebody survives even that.
     """
-    known = family([leader])
-    send([leader] if leader in known else known, stop_signal)
+    known = family(stop_signals)
+    for leader, stop_signal in stop_signals.items():
+        # A family without its leader: everybody is asked.
+        send([leader] if leader in known else family([leader]), stop_signal)
     send(known, signal.SIGCONT)
     deadline = time.monotonic() + grace
-    while living := family(known):
+    while living := family(known | stop_signals.keys()):
         known |= living
         if time.monotonic() > deadline:
-            kill_family(leader, known)
+            kill_families(known | stop_signals.keys())
             return
         time.sleep(_POLL_S)
 
 
-def kill_family(leader: int, known: Iterable[int] = (), timeout: float = 10.0) -> None:
-    """Kills a family and waits until nobody of it is left.
+def kill_families(roots: Iterable[int], timeout: float = 10.0) -> None:
+    """Kills families and waits until nobody of them is left.
 
     Args:
-        leader: The process whose family it is.
-        known: Members that may no longer be found from the leader.
+        roots: Leaders, and members that may no longer be found from their leader.
         timeout: Seconds.
 
     Raises:
         TimeoutError: Somebody survives; the kernel does not let them go.
     """
-    # A stopped leader starts no more children while the others are looked for.
-    members = {leader, *known}
-    send(family(members) & {leader}, signal.SIGSTOP)
+    members = set(roots)
+    # Who is stopped starts no more children while the others are looked for.
+    send(family(members) & members, signal.SIGSTOP)
     deadline = time.monotonic() + timeout
     while living := family(members):
         members |= living
@@ -105,12 +112,10 @@ def kill_family(leader: int, known: Iterable[int] = (), timeout: float = 10.0) -
 
 def _process_table() -> dict[int, tuple[int, int]]:
     """Maps each living process to its parent and its session."""
-    try:
-        entries = os.listdir("/proc/self/task") and os.listdir("/proc")
-    except FileNotFoundError:
+    if not os.path.exists("/proc/self/stat"):
         return _process_table_of_ps()
     table = {}
-    for entry in entries:
+    for entry in os.listdir("/proc"):
         if not entry.isdecimal():
             continue
         try:
@@ -149,18 +154,16 @@ def _say(text: str) -> None:
     print(f"{stamp} reaper {os.getpid()}: {text}", file=sys.stderr, flush=True)
 
 
-def _clean_up(processes: dict[int, int], directories: set[str]) -> None:
-    # All are asked before any is waited for: they stop at the same time.
-    for pid, stop_signal in processes.items():
-        _say(f"the parent has gone; ending process {pid} and its family")
-        send([pid], stop_signal)
-    for pid, stop_signal in processes.items():
+def _clean_up(stop_signals: dict[int, int], directories: set[str]) -> None:
+    if stop_signals:
+        _say(f"the parent has gone; ending the families of {sorted(stop_signals)}")
         try:
-            end_family(pid, stop_signal, GRACE_S)
+            end_families(stop_signals, GRACE_S)
         except (TimeoutError, OSError) as error:
-            _say(f"process {pid}: {error}")
+            _say(f"not all have ended: {error}")
     if directories:
-        import shutil  # costs more to import than the rest together, and is seldom needed
+        # Costs more to import than the rest together, and is seldom needed.
+        import shutil
 
         for path in sorted(directories):
             _say(f"the parent has gone; removing {path}")
@@ -176,7 +179,7 @@ def main() -> None:
     """Keeps the list until the parent has gone, then cleans up."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    processes: dict[int, int] = {}
+    stop_signals: dict[int, int] = {}
     directories: set[str] = set()
     os.write(sys.stdout.fileno(), READY)
     for line in sys.stdin:
@@ -184,16 +187,16 @@ def main() -> None:
             break  # the parent was killed while it wrote; the child waits for it and ends itself
         match json.loads(line):
             case ["process", pid, stop_signal]:
-                processes[pid] = stop_signal
+                stop_signals[pid] = stop_signal
             case ["gone", pid]:
-                processes.pop(pid, None)
+                stop_signals.pop(pid, None)
             case ["directory", path]:
                 directories.add(path)
             case ["removed", path]:
                 directories.discard(path)
             case other:
                 _say(f"not understood: {other!r}")
-    _clean_up(processes, directories)
+    _clean_up(stop_signals, directories)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Errors of the stack.
 
-    StackError
-    ├── JavaError          no Java, or one that is too old
-    ├── KafkaLibsError     Kafka's artifacts cannot be resolved
-    ├── PostgresError      PostgreSQL's programs cannot be used here
-    ├── SupervisionError   children cannot be started or guarded
-    └── ChildError         one child process; names its log file
-        ├── ChildExited    it ended although it should run
-        │   └── PortTaken  … because another process has its port
-        └── ChildTimeout   it did not answer, or not end, in time
+StackError
+├── JavaError          no Java, or one that is too old
+├── KafkaLibsError     Kafka's artifacts cannot be resolved
+├── PostgresError      PostgreSQL's programs cannot be used here
+├── SupervisionError   children cannot be started or guarded
+└── ChildError         one child process; names its log file
+    ├── ChildExited    it ended although it should run
+    │   └── PortTaken  … because another process has its port
+    └── ChildTimeout   it did not answer, or not end, in time
 """
 
 from pathlib import Path

@@ -12,6 +12,9 @@ from voting_infra.exceptions import JavaError
 
 MINIMUM_VERSION = 17
 
+# Without them each Java leaves a directory for monitoring tools among the temporary files.
+QUIET_OPTIONS = ("-XX:-UsePerfData",)
+
 _INSTALL = (
     f"install a Java runtime >= {MINIMUM_VERSION}"
     " (Debian: apt install openjdk-17-jre-headless; macOS: brew install openjdk@17)"
@@ -26,10 +29,12 @@ class Java:
     Attributes:
         path: The `java` program.
         version: Its feature release: 17 for 17.0.15, 8 for 1.8.0.
+        build: All that it says about its version, which tells two builds apart.
     """
 
     path: Path
     version: int
+    build: str
 
 
 def parse_version(output: str) -> int | None:
@@ -60,7 +65,12 @@ def find_java(environ: Mapping[str, str]) -> Java:
     path, origin = _locate(environ)
     try:
         answer = subprocess.run(
-            [path, "-version"], capture_output=True, text=True, timeout=60, env=dict(environ)
+            [path, *QUIET_OPTIONS, "-version"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=dict(environ),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise JavaError(f"{path} ({origin}) does not run: {error}; {_INSTALL}") from error
@@ -70,7 +80,7 @@ def find_java(environ: Mapping[str, str]) -> Java:
         raise JavaError(f"{path} ({origin}) tells no version ({said}); {_INSTALL}")
     if version < MINIMUM_VERSION:
         raise JavaError(f"{path} ({origin}) is Java {version}; {_INSTALL}")
-    return Java(path, version)
+    return Java(path, version, answer.stderr)
 
 
 def _locate(environ: Mapping[str, str]) -> tuple[Path, str]:

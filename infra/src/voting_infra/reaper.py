@@ -35,11 +35,13 @@ class Reaper:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                bufsize=0,
                 cwd="/",
                 # The terminal's Ctrl-C goes to this process's group, not to the reaper's.
                 start_new_session=True,
             )
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._pipe = self._process.stdin
         with self._process.stdout as answer:
             if answer.readline() != _reaper.READY:
@@ -79,13 +81,8 @@ class Reaper:
         try:
             with self._lock:
                 self._pipe.write(line)
-                self._pipe.flush()
         except (BrokenPipeError, ValueError) as error:
             raise SupervisionError("the reaper process has ended") from error
-
-    def _forget(self) -> None:
-        # Without flushing: what is buffered belongs to the process that this one was forked from.
-        os.close(self._pipe.fileno())
 
 
 _reapers: "weakref.WeakSet[Reaper]" = weakref.WeakSet()
@@ -93,7 +90,7 @@ _reapers: "weakref.WeakSet[Reaper]" = weakref.WeakSet()
 
 def _forget_all() -> None:
     for reaper in list(_reapers):
-        reaper._forget()
+        reaper._pipe.close()
     _reapers.clear()
 
 

@@ -1,0 +1,36 @@
+"""What the voting services run on, for development, tests and the demo."""
+
+from voting_infra.child import Child, Command
+from voting_infra.exceptions import (
+    ChildError,
+    ChildExited,
+    ChildTimeout,
+    JavaError,
+    KafkaLibsError,
+    PortTaken,
+    PostgresError,
+    StackError,
+    SupervisionError,
+)
+from voting_infra.server import Server
+from voting_infra.stack import Stack, StackKind, open_stack
+from voting_infra.supervisor import Supervisor
+
+__all__ = [
+    "Child",
+    "ChildError",
+    "ChildExited",
+    "ChildTimeout",
+    "Command",
+    "JavaError",
+    "KafkaLibsError",
+    "PortTaken",
+    "PostgresError",
+    "Server",
+    "Stack",
+    "StackError",
+    "StackKind",
+    "SupervisionError",
+    "Supervisor",
+    "open_stack",
+]

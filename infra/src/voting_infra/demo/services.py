@@ -1,0 +1,70 @@
+"""The command lines of the four services."""
+
+import os
+import sys
+from pathlib import Path
+
+from voting_infra.child import Command
+from voting_infra.demo.options import DemoOptions
+from voting_infra.stack import Stack
+
+__all__ = ["Services"]
+
+
+class Services:
+    """Builds the commands of the services as they are installed, on one stack."""
+
+    def __init__(self, stack: Stack, directory: Path) -> None:
+        """Prepare.
+
+        Args:
+            stack: What they run on.
+            directory: For the stream's checkpoint and the producer's report.
+        """
+        self._log_dir = stack.log_dir
+        self._directory = directory
+        # What a user's own settings say of some other Kafka or database is not for this stack.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("VOTING_")}
+        self._env = inherited | {
+            "VOTING_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
+            "VOTING_DATABASE_URL": stack.database_url,
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
+
+    @property
+    def report(self) -> Path:
+        """Where the producer reports what it sent."""
+        return self._directory / "producer.json"
+
+    def producer(self, options: DemoOptions) -> Command:
+        """Return the command that sends the voters and ends."""
+        args = [f"--source={options.source}", f"--report={self.report}"]
+        if options.source == "results":
+            args += [f"--results={options.results}", f"--scale={options.scale}"]
+        else:
+            args += [f"--voters={options.voters}", f"--seed={options.seed}"]
+        if options.api_url is not None:
+            args.append(f"--api-url={options.api_url}")
+        if options.rate is not None:
+            args.append(f"--rate={options.rate}")
+        return self._command("voting-producer", "run", *args)
+
+    def consumer(self) -> Command:
+        """Return the command that decides on ballots until it is stopped."""
+        return self._command("voting-consumer", "run", "--instance=demo")
+
+    def stream(self) -> Command:
+        """Return the command that tallies until it is stopped."""
+        return self._command("voting-stream", "run", f"--checkpoint={self._directory / 'tally'}")
+
+    def dashboard(self, port: int) -> Command:
+        """Return the command that shows the count on a port of this machine."""
+        return self._command("voting-dashboard", "--host=127.0.0.1", f"--port={port}")
+
+    def _command(self, script: str, *args: str) -> Command:
+        return Command(
+            name=script,
+            argv=[Path(sys.executable).parent / script, *args],
+            env=self._env,
+            log_path=self._log_dir / f"{script}.log",
+        )

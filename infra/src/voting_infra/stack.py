@@ -1,0 +1,172 @@
+"""A stack: what the services run on.
+
+`python -m voting_infra.stack` brings one up, prints its addresses for a shell and keeps it until
+Ctrl-C.
+"""
+
+import argparse
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import attrs
+
+from voting_infra.class_archive import with_class_archive
+from voting_infra.exceptions import StackError
+from voting_infra.java import find_java
+from voting_infra.kafka import EmbeddedKafka
+from voting_infra.kafka_libs import resolve_kafka_libs
+from voting_infra.logs import cache_directory, new_log_directory
+from voting_infra.postgres import EmbeddedPostgres
+from voting_infra.server import Server
+from voting_infra.supervisor import Supervisor
+
+StackKind = Literal["embedded"]
+
+
+@attrs.frozen
+class Stack:
+    """A running stack.
+
+    Attributes:
+        bootstrap_servers: Kafka's address, `host:port`.
+        database_url: PostgreSQL's, with user, password and database.
+        kafka: Control over Kafka.
+        postgres: Control over PostgreSQL.
+        log_dir: Where their logs are; they stay when the stack has gone.
+    """
+
+    bootstrap_servers: str
+    database_url: str = attrs.field(repr=False)  # it holds the password
+    kafka: Server
+    postgres: Server
+    log_dir: Path
+
+
+@contextmanager
+def open_stack(
+    kind: StackKind = "embedded",
+    *,
+    log_dir: Path | None = None,
+    supervisor: Supervisor | None = None,
+    environ: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
+) -> Iterator[Stack]:
+    """Brings up a stack with empty data, and takes it down with all that it has made.
+
+    Args:
+        kind: How: `embedded` runs real servers as child processes, without containers.
+        log_dir: For the logs; by default a new directory in the user's cache, where the last few
+            are kept.
+        supervisor: Who runs the children, for a caller who has others to run; the logs then go
+            to its directory, and it is closed if the stack does not come up. By default the stack
+            has its own.
+        environ: Where `JAVA_HOME`, `PATH` and `VOTING_IVY_SETTINGS` (an Ivy settings file for
+            Kafka's artifacts) are looked up; by default this process's environment.
+        timeout: Seconds within which each server must answer after a start.
+
+    Yields:
+        The stack, both servers answering.
+
+    Raises:
+        StackError: It cannot be brought up; the message says why and names the log.
+    """
+    if kind not in get_args(StackKind):
+        raise StackError(f"no stack is called {kind!r}; there is {', '.join(get_args(StackKind))}")
+    environ = os.environ if environ is None else environ
+    if supervisor is None:
+        with (
+            Supervisor(log_dir or new_log_directory()) as own,
+            _embedded(own, environ, timeout) as stack,
+        ):
+            yield stack
+    else:
+        with _embedded(supervisor, environ, timeout) as stack:
+            yield stack
+
+
+@contextmanager
+def _embedded(
+    supervisor: Supervisor, environ: Mapping[str, str], timeout: float
+) -> Iterator[Stack]:
+    kafka, postgres = _start_embedded(supervisor, environ, timeout)
+    try:
+        yield Stack(
+            bootstrap_servers=kafka.bootstrap_servers,
+            database_url=postgres.database_url,
+            kafka=kafka,
+            postgres=postgres,
+            log_dir=supervisor.log_dir,
+        )
+    finally:
+        supervisor.stop_all([kafka.child, postgres.child])
+
+
+def _start_embedded(
+    supervisor: Supervisor, environ: Mapping[str, str], timeout: float
+) -> tuple[EmbeddedKafka, EmbeddedPostgres]:
+    java = find_java(environ)
+    settings = environ.get("VOTING_IVY_SETTINGS")
+
+    def start_kafka() -> EmbeddedKafka:
+        libs = resolve_kafka_libs(
+            supervisor, java, cache_directory(), Path(settings) if settings else None
+        )
+        libs = with_class_archive(supervisor, java, libs)
+        kafka = EmbeddedKafka(supervisor, java, libs, timeout=timeout)
+        kafka.start_on_free_ports()
+        return kafka
+
+    def start_postgres() -> EmbeddedPostgres:
+        postgres = EmbeddedPostgres(supervisor, timeout=timeout)
+        postgres.start_on_free_ports()
+        return postgres
+
+    with ThreadPoolExecutor(2, thread_name_prefix="start") as threads:
+        kafka, postgres = threads.submit(start_kafka), threads.submit(start_postgres)
+        try:
+            both: list[Future[Any]] = [kafka, postgres]
+            for started in wait(both, return_when=FIRST_EXCEPTION).done:
+                started.result()
+        except BaseException:
+            # Ends the other one's children, so that its thread gives up at once.
+            supervisor.close()
+            raise
+    return kafka.result(), postgres.result()
+
+
+def shell_lines(stack: Stack) -> str:
+    """Returns the addresses as lines that a shell can evaluate."""
+    return (
+        f"export VOTING_KAFKA_BOOTSTRAP_SERVERS={shlex.quote(stack.bootstrap_servers)}\n"
+        f"export VOTING_DATABASE_URL={shlex.quote(stack.database_url)}\n"
+    )
+
+
+def main() -> None:
+    """Keeps a stack until Ctrl-C or SIGTERM; the exit status is 0 then, 1 for an error."""
+    parser = argparse.ArgumentParser(prog="voting-stack", description=main.__doc__)
+    parser.add_argument("--log-dir", type=Path, help="where the logs go")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with open_stack(log_dir=options.log_dir) as stack:
+            print(shell_lines(stack), end="", flush=True)
+            print(f"logs in {stack.log_dir}; Ctrl-C ends the stack", file=sys.stderr)
+            signal.pause()
+    except KeyboardInterrupt:
+        print("the stack has ended", file=sys.stderr)
+    except StackError as error:
+        sys.exit(f"voting-stack: {error}")
+
+
+if __name__ == "__main__":
+    main()

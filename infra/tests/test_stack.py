@@ -1,0 +1,304 @@
+"""The whole embedded stack: real Kafka, real PostgreSQL."""
+
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from conftest import is_alive, until
+
+from voting_infra import (
+    Child,
+    ChildExited,
+    Command,
+    PortTaken,
+    PostgresError,
+    Stack,
+    StackError,
+    Supervisor,
+    _reaper,
+    open_stack,
+    ports,
+    server,
+)
+from voting_infra.child import Account
+from voting_infra.kafka import EmbeddedKafka
+from voting_infra.postgres import EmbeddedPostgres, find_programs, usable_programs
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for the tests of this module."""
+    with open_stack(log_dir=tmp_path_factory.mktemp("logs")) as stack:
+        yield stack
+
+
+def make_topic(stack: Stack, name: str) -> None:
+    """Makes a topic with one partition."""
+    client = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
+    client.create_topics([NewTopic(name, 1, 1)])[name].result(20)
+
+
+def produce(stack: Stack, topic: str, value: bytes) -> None:
+    """Produces a record and waits for its acknowledgement."""
+    producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "acks": "all"})
+    producer.produce(topic, value)
+    assert producer.flush(30) == 0
+
+
+def read(stack: Stack, topic: str, count: int) -> list[bytes | None]:
+    """Reads that many records from the beginning of a topic."""
+    consumer = Consumer({"bootstrap.servers": stack.bootstrap_servers, "group.id": "test"})
+    try:
+        consumer.assign([TopicPartition(topic, 0, 0)])
+        return [message.value() for message in consumer.consume(count, timeout=30)]
+    finally:
+        consumer.close()
+
+
+def test_kafka_keeps_its_data_through_a_crash(stack: Stack) -> None:
+    """What was acknowledged before a SIGKILL is there after the restart, at the same address."""
+    make_topic(stack, "crash")
+    produce(stack, "crash", b"before")
+    stack.kafka.kill()
+    assert not stack.kafka.running
+    stack.kafka.start()
+    produce(stack, "crash", b"after")
+    assert read(stack, "crash", 2) == [b"before", b"after"]
+
+
+def test_postgres_keeps_its_data_through_a_crash(stack: Stack) -> None:
+    """What was committed before a SIGKILL is there after the restart, at the same address."""
+    with psycopg.connect(stack.database_url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
+    stack.postgres.kill()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(stack.database_url)
+    stack.postgres.start()
+    with psycopg.connect(stack.database_url) as connection:
+        assert connection.execute("SELECT n FROM kept").fetchone() == (42,)
+
+
+def test_an_orderly_stop_ends_postgres_despite_clients(stack: Stack) -> None:
+    """PostgreSQL stops with status 0 while a client is connected, and starts again."""
+    assert isinstance(stack.postgres, EmbeddedPostgres)
+    with psycopg.connect(stack.database_url):
+        stack.postgres.stop()
+        assert stack.postgres.child.returncode == 0
+    stack.postgres.start()
+
+
+def test_a_paused_kafka_does_not_answer(stack: Stack) -> None:
+    """A paused Kafka answers nobody, a resumed one does again."""
+    client = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
+    client.list_topics(timeout=20)
+    stack.kafka.pause()
+    try:
+        with pytest.raises(KafkaException):
+            client.list_topics(timeout=1)
+    finally:
+        stack.kafka.resume()
+    assert client.list_topics(timeout=20).brokers
+
+
+def test_a_paused_postgres_does_not_answer(stack: Stack) -> None:
+    """A pause freezes the connections that are open, not only the listener."""
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        stack.postgres.pause()
+        try:
+            connection.pgconn.send_query(b"SELECT 1")
+            assert not select.select([connection.fileno()], [], [], 1.0)[0]
+        finally:
+            stack.postgres.resume()
+        while connection.pgconn.get_result() is not None:
+            pass
+        assert connection.execute("SELECT 2").fetchone() == (2,)
+
+
+def test_durability_is_on(stack: Stack) -> None:
+    """PostgreSQL 18 syncs every commit, and lets nobody in without the password."""
+    with psycopg.connect(stack.database_url) as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            assert connection.execute(f"SHOW {setting}").fetchone() == ("on",)
+        assert connection.info.server_version // 10_000 == 18
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(re.sub(r":[^:@]+@", ":wrong@", stack.database_url))
+
+
+def test_topics_are_not_made_by_accident(stack: Stack) -> None:
+    """Producing to a topic that does not exist makes none."""
+    client = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
+    producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "message.timeout.ms": 500})
+    producer.produce("accident", b"")
+    producer.flush(20)
+    assert "accident" not in client.list_topics(timeout=20).topics
+
+
+def test_another_process_takes_the_port(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port grabbed between choice and start costs another attempt, not the stack."""
+    taken, free = ports.free_ports(2)
+    offers = iter([[taken], [free]])
+    monkeypatch.setattr(server, "free_ports", lambda _: next(offers))
+    with socket.create_server((ports.LOOPBACK, taken)):
+        postgres = EmbeddedPostgres(supervisor)
+        postgres.start_on_free_ports()
+    assert f":{free}/" in postgres.database_url
+    postgres.stop()
+    with socket.create_server((ports.LOOPBACK, free)), pytest.raises(PortTaken, match=str(free)):
+        postgres.start()
+
+
+def test_kafka_notices_a_taken_port(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka that cannot have its port says so, also where another Kafka answers there."""
+    with Supervisor(stack.log_dir / "second") as supervisor:
+        assert isinstance(stack.kafka, EmbeddedKafka)
+        taken = int(stack.bootstrap_servers.rpartition(":")[2])
+        monkeypatch.setattr(server, "free_ports", lambda _: [taken, *ports.free_ports(1)])
+        monkeypatch.setattr(server, "_PORT_ATTEMPTS", 1)
+        second = EmbeddedKafka(supervisor, stack.kafka._java, stack.kafka._libs)
+        with pytest.raises(PortTaken, match=str(taken)):
+            second.start_on_free_ports()
+
+
+# Opens a stack, tells its log directory, then waits.
+PARENT = """
+import sys, time
+from pathlib import Path
+from voting_infra import open_stack
+with open_stack(log_dir=Path(sys.argv[1])) as stack:
+    print(stack.kafka.child.pid, stack.postgres.child.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_stack_ends_with_its_parent(tmp_path: Path, number: signal.Signals) -> None:
+    """However the parent is ended, no process, directory or shared memory of the stack stays."""
+    temporary = Path(tempfile.mkdtemp(dir="/tmp"))
+    temporary.chmod(0o755)
+    shared_memory = set(Path("/dev/shm").glob("PostgreSQL.*"))
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-c", PARENT, str(tmp_path / "logs")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": str(temporary)},
+        ) as parent:
+            assert parent.stdout is not None
+            leaders = [int(word) for word in parent.stdout.readline().split()]
+            pids = _reaper.family([parent.pid])
+            assert {parent.pid, *leaders} < pids
+            parent.send_signal(number)
+            parent.wait(40)
+        assert until(lambda: not any(is_alive(pid) for pid in pids), 40)
+        assert [path for path in temporary.iterdir() if path.name.startswith("voting-")] == []
+        assert set(Path("/dev/shm").glob("PostgreSQL.*")) == shared_memory
+    finally:
+        shutil.rmtree(temporary)
+
+
+def test_an_interrupted_start_leaves_nothing(tmp_path: Path) -> None:
+    """Ctrl-C while the servers start ends the command soon, with all that it has started."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "voting_infra.stack", "--log-dir", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as command:
+        assert until(lambda: (tmp_path / "kafka.log").exists())
+        pids = _reaper.family([command.pid])
+        command.send_signal(signal.SIGINT)
+        assert command.wait(15) == 0
+    assert len(pids) > 2
+    assert until(lambda: not any(is_alive(pid) for pid in pids))
+
+
+def test_a_failing_server_takes_the_other_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When one server cannot start, the error names its log and the other one ends too."""
+    children = []
+
+    def fail(self: EmbeddedPostgres) -> None:
+        assert until(lambda: (tmp_path / "kafka.log").exists())
+        raise PostgresError("no PostgreSQL today")
+
+    def record(self: Supervisor, command: Command) -> Child:
+        children.append(start(self, command))
+        return children[-1]
+
+    start = Supervisor.start
+    monkeypatch.setattr(EmbeddedPostgres, "start_on_free_ports", fail)
+    monkeypatch.setattr(Supervisor, "start", record)
+    with pytest.raises(PostgresError, match="today"), open_stack(log_dir=tmp_path):
+        pytest.fail("the stack is up")
+    assert children
+    assert not any(is_alive(child.pid) for child in children)
+
+
+def test_a_server_that_ends_shows_its_log(supervisor: Supervisor) -> None:
+    """A server that ends instead of answering is an error with the last lines of its log."""
+    postgres = EmbeddedPostgres(supervisor)
+    postgres.start_on_free_ports()
+    postgres.stop()
+    (postgres._data / "PG_VERSION").unlink()
+    with pytest.raises(ChildExited, match=r"(?s)postgresql\.log.*not a valid data directory"):
+        postgres.start()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root changes to another account")
+def test_unreachable_programs_are_copied(tmp_path: Path) -> None:
+    """Programs that the account cannot reach run from a copy; the originals keep their modes."""
+    package = find_programs().parents[1]
+    hidden = tmp_path / "hidden"
+    for source in (package / "pginstall18", package.with_name(f"{package.name}.libs")):
+        shutil.copytree(source, hidden / source.relative_to(package.parent))
+    hidden.chmod(0o700)
+    programs = hidden / package.name / "pginstall18" / "bin"
+    directory = Path(tempfile.mkdtemp(dir="/tmp"))
+    directory.chmod(0o755)
+    try:
+        copied = usable_programs(programs, Account(65534, 65534), directory)
+        assert copied.is_relative_to(directory)
+        assert hidden.stat().st_mode & 0o777 == 0o700
+        assert usable_programs(copied, Account(65534, 65534), directory) == copied
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_unknown_kind() -> None:
+    """A kind of stack that does not exist is refused by name."""
+    with pytest.raises(StackError, match="'zeppelin'"), open_stack("zeppelin"):  # type: ignore[arg-type]
+        pytest.fail("the stack is up")
+
+
+def test_the_command_prints_shell_lines(tmp_path: Path) -> None:
+    """The command's standard output can be evaluated by a shell, and Ctrl-C ends it with 0."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "voting_infra.stack", "--log-dir", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as command:
+        assert command.stdout is not None
+        lines = command.stdout.readline() + command.stdout.readline()
+        script = f'{lines}\necho "$VOTING_KAFKA_BOOTSTRAP_SERVERS $VOTING_DATABASE_URL"'
+        shell = subprocess.run(["sh", "-c", script], check=True, capture_output=True, text=True)
+        servers, url = shell.stdout.split()
+        assert AdminClient({"bootstrap.servers": servers}).list_topics(timeout=20).brokers
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+        command.send_signal(signal.SIGINT)
+        assert command.wait(40) == 0
