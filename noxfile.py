@@ -44,9 +44,7 @@ def folder(project: str) -> Path:
 
 def run_poetry(session: nox.Session, *args: str, env: dict[str, str] | None = None) -> None:
     """Run the Poetry that came with this file's own tools."""
-    session.run_install(
-        sys.executable, "-m", "poetry", *args, env=env, external=True, silent=True
-    )
+    session.run_install(sys.executable, "-m", "poetry", *args, env=env, external=True, silent=True)
 
 
 def constraints(session: nox.Session, project: str) -> Path:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from voting_core.java import Java
 from voting_infra import KafkaLibsError, Supervisor
-from voting_infra.java import Java
 from voting_infra.kafka_libs import resolve_kafka_libs
 
 # Makes a jar where Ivy's -retrieve points.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import attrs
 
+from voting_core.java import Java
 from voting_infra.exceptions import ChildError
-from voting_infra.java import Java
 from voting_infra.kafka import EmbeddedKafka
 from voting_infra.kafka_libs import KafkaLibs
 from voting_infra.supervisor import Supervisor

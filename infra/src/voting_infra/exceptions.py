@@ -1,7 +1,6 @@
 """Errors of the stack.
 
 StackError
-├── JavaError          no Java, or one that is too old
 ├── KafkaLibsError     Kafka's artifacts cannot be resolved
 ├── PostgresError      PostgreSQL's programs cannot be used here
 ├── SupervisionError   children cannot be started or guarded
@@ -16,10 +15,6 @@ from pathlib import Path
 
 class StackError(Exception):
     """Anything that keeps a stack from coming up, running or going down."""
-
-
-class JavaError(StackError):
-    """No usable Java: the message says what was found and what to install."""
 
 
 class KafkaLibsError(StackError):

@@ -9,9 +9,9 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from voting_core.java import QUIET_OPTIONS, Java
 from voting_infra.child import Command
 from voting_infra.exceptions import ChildExited
-from voting_infra.java import QUIET_OPTIONS, Java
 from voting_infra.kafka_libs import KafkaLibs
 from voting_infra.logs import tail
 from voting_infra.ports import LOOPBACK

@@ -18,9 +18,10 @@ from typing import Any, Literal, get_args
 
 import attrs
 
+from voting_core.exceptions import JavaError
+from voting_core.java import find_java
 from voting_infra.class_archive import with_class_archive
 from voting_infra.exceptions import StackError
-from voting_infra.java import find_java
 from voting_infra.kafka import EmbeddedKafka
 from voting_infra.kafka_libs import resolve_kafka_libs
 from voting_infra.logs import cache_directory, new_log_directory
@@ -76,6 +77,7 @@ def open_stack(
         The stack, both servers answering.
 
     Raises:
+        JavaError: There is no Java that can run Kafka.
         StackError: It cannot be brought up; the message says why and names the log.
     """
     if kind not in get_args(StackKind):
@@ -164,7 +166,7 @@ def main() -> None:
             signal.pause()
     except KeyboardInterrupt:
         print("the stack has ended", file=sys.stderr)
-    except StackError as error:
+    except (StackError, JavaError) as error:
         sys.exit(f"voting-stack: {error}")
 
 

@@ -1,6 +1,5 @@
-"""Finding a Java that is new enough."""
+"""Finding a Java."""
 
-import stat
 from pathlib import Path
 
 import pytest
@@ -12,42 +11,58 @@ from voting_core.java import find_java, parse_version
 @pytest.mark.parametrize(
     ("output", "version"),
     [
-        ('openjdk version "17.0.15" 2025-04-15\nOpenJDK Runtime', 17),
-        ('java version "1.8.0_402"', 8),
+        ('openjdk version "17.0.15" 2025-04-15\nOpenJDK Runtime Environment', 17),
+        ('java version "1.8.0_402"\nJava(TM) SE Runtime Environment', 8),
         ('openjdk version "22-ea" 2024-03-19', 22),
-        ('Picked up JAVA_TOOL_OPTIONS: -Xmx1g\nopenjdk version "21" 2023-09-19', 21),
-        ("not a java", None),
+        ('openjdk version "21" 2023-09-19 LTS', 21),
+        ('Picked up JAVA_TOOL_OPTIONS: -Dx="1"\nopenjdk version "11.0.2" 2019-01-15', 11),
+        ("The operation couldn't be completed. Unable to locate a Java Runtime.", None),
+        ("", None),
     ],
 )
-def test_reads_what_java_prints(output: str, version: int | None) -> None:
-    """The feature release is found in the forms that Java prints it in."""
+def test_parse_version(output: str, version: int | None) -> None:
+    """The feature release is read from every form of the version line, and from no other line."""
     assert parse_version(output) == version
 
 
-def java_home(folder: Path, version: str) -> Path:
-    """A JAVA_HOME whose java claims a version."""
-    java = folder / "bin" / "java"
-    java.parent.mkdir(parents=True)
-    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
-    java.chmod(java.stat().st_mode | stat.S_IXUSR)
-    return folder
+def fake_java(home: Path, script: str) -> Path:
+    """Makes a JAVA_HOME whose java is a shell script."""
+    program = home / "bin" / "java"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return home
 
 
-def test_takes_a_java_that_is_new_enough(tmp_path: Path) -> None:
-    """Java 17 will do, and JAVA_HOME says which."""
-    home = java_home(tmp_path, "17.0.1")
-    found = find_java({"JAVA_HOME": str(home)})
-    assert (found.path, found.version) == (home / "bin" / "java", 17)
+def test_java_home_comes_before_path(tmp_path: Path) -> None:
+    """With both set, JAVA_HOME decides."""
+    home = fake_java(tmp_path / "home", """echo 'openjdk version "21.0.1"' >&2""")
+    other = fake_java(tmp_path / "other", """echo 'openjdk version "17.0.1"' >&2""")
+    found = find_java({"JAVA_HOME": str(home), "PATH": f"{other / 'bin'}:/usr/bin:/bin"})
+    assert (found.path, found.version) == (home / "bin" / "java", 21)
 
 
-def test_an_old_java_is_refused(tmp_path: Path) -> None:
-    """The message says which version was found, and which is needed."""
-    home = java_home(tmp_path, "11.0.2")
-    with pytest.raises(JavaError, match=r"is Java 11; install a Java runtime >= 17"):
-        find_java({"JAVA_HOME": str(home)})
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("""echo 'openjdk version "11.0.2"' >&2""", "is Java 11"),
+        ("echo 'Unable to locate a Java Runtime.' >&2; exit 1", "Unable to locate"),
+    ],
+)
+def test_unusable_java_is_refused(tmp_path: Path, script: str, says: str) -> None:
+    """One line says what was found, where, and what to install."""
+    home = fake_java(tmp_path / "home", script)
+    with pytest.raises(JavaError) as caught:
+        find_java({"JAVA_HOME": str(home), "PATH": "/usr/bin:/bin"})
+    message = str(caught.value)
+    assert says in message
+    assert str(home) in message
+    assert "install a Java runtime >= 17" in message
+    assert "\n" not in message
 
 
-def test_no_java_at_all_is_told(tmp_path: Path) -> None:
-    """Without JAVA_HOME and without java on the path it says so."""
-    with pytest.raises(JavaError, match="no java on PATH"):
-        find_java({"PATH": str(tmp_path)})
+@pytest.mark.parametrize("variable", ["JAVA_HOME", "PATH"])
+def test_missing_java_is_refused(tmp_path: Path, variable: str) -> None:
+    """Without any java the message names the variable that was looked at."""
+    with pytest.raises(JavaError, match=rf"{variable}.*install a Java runtime"):
+        find_java({variable: str(tmp_path)})

@@ -4,6 +4,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from voting_core.exceptions import InputError
 from voting_core.models import Candidate
 from voting_producer.candidates import DEFAULT_CANDIDATES, candidate_id, candidates_to_add

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fake_random_user import FakeRandomUser
+
 from voting_core import kafka
 from voting_core.exceptions import InputError
 from voting_producer.cli import DEFAULT_VOTERS, main, make_source

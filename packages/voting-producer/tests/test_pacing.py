@@ -1,6 +1,7 @@
 """The rate limit."""
 
 import pytest
+
 from voting_producer.pacing import Pace
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from voting_core.models import Address
 from voting_core.rules import age_on
 from voting_core.wire import decode_voter, encode_voter

@@ -7,6 +7,7 @@ from itertools import count, islice
 
 import attrs
 import pytest
+
 from voting_core.exceptions import InputError, UnreachableError
 from voting_core.models import Address, Candidate, Voter
 from voting_core.wire import decode_voter

@@ -1,6 +1,7 @@
 """Progress in the log."""
 
 from structlog.testing import capture_logs
+
 from voting_producer.progress import LogProgress
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 from structlog.testing import capture_logs
+
 from voting_core import register
 from voting_core.exceptions import UnreachableError
 from voting_core.settings import DatabaseSettings

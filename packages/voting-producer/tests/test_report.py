@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+
 from voting_core.exceptions import InputError
 from voting_core.models import Address, Candidate, Voter
 from voting_producer.report import build_report, check_report_path, write_report

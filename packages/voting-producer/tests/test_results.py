@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from voting_producer.people import REFERENCE_DAY
 from voting_producer.sources.results import ResultsSource, voters_per_row
 from voting_producer.sources.results_file import ResultRow, read_results

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from voting_core.exceptions import InputError
 from voting_producer.sources.results_file import read_results
 

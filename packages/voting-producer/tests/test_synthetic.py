@@ -3,6 +3,7 @@
 from itertools import islice
 
 import pytest
+
 from voting_producer.sources.synthetic import SyntheticSource
 
 

@@ -10,10 +10,13 @@ import attrs
 
 from voting_core.exceptions import JavaError
 
-__all__ = ["MINIMUM_VERSION", "Java", "find_java", "parse_version"]
+__all__ = ["MINIMUM_VERSION", "QUIET_OPTIONS", "Java", "find_java", "parse_version"]
 
 MINIMUM_VERSION = 17
 """Spark 4 asks for it, and so does Kafka 4."""
+
+# Without them each Java leaves a directory for monitoring tools among the temporary files.
+QUIET_OPTIONS = ("-XX:-UsePerfData",)
 
 _INSTALL = (
     f"install a Java runtime >= {MINIMUM_VERSION}"
@@ -29,10 +32,12 @@ class Java:
     Attributes:
         path: The `java` program.
         version: Its feature release: 17 for 17.0.15, 8 for 1.8.0.
+        build: All that it says about its version, which tells two builds apart.
     """
 
     path: Path
     version: int
+    build: str
 
 
 def parse_version(output: str) -> int | None:
@@ -63,7 +68,12 @@ def find_java(environ: Mapping[str, str]) -> Java:
     path, origin = _locate(environ)
     try:
         answer = subprocess.run(
-            [path, "-version"], capture_output=True, text=True, timeout=60, env=dict(environ)
+            [path, *QUIET_OPTIONS, "-version"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=dict(environ),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise JavaError(f"{path} ({origin}) does not run: {error}; {_INSTALL}") from error
@@ -73,7 +83,7 @@ def find_java(environ: Mapping[str, str]) -> Java:
         raise JavaError(f"{path} ({origin}) tells no version ({said}); {_INSTALL}")
     if version < MINIMUM_VERSION:
         raise JavaError(f"{path} ({origin}) is Java {version}; {_INSTALL}")
-    return Java(path, version)
+    return Java(path, version, answer.stderr)
 
 
 def _locate(environ: Mapping[str, str]) -> tuple[Path, str]:

@@ -10,7 +10,6 @@ from datetime import date
 from itertools import accumulate, pairwise
 
 from voting_core.models import Address, Voter
-
 from voting_producer.names import CITIES, FEMALE_NAMES, MALE_NAMES, STREETS, SURNAMES
 from voting_producer.states import STATES, State
 

@@ -8,6 +8,7 @@ import attrs
 import psycopg
 import stamina
 import structlog
+
 from voting_core import register
 from voting_core.database import connect, describe
 from voting_core.exceptions import UnreachableError

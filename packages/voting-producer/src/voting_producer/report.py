@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from voting_core.exceptions import InputError
-
 from voting_producer.tally import Tally
 
 __all__ = ["build_report", "check_report_path", "write_report"]

@@ -6,6 +6,7 @@ from typing import Literal
 import attrs
 import typed_settings as ts
 from attrs.validators import ge, le, min_len, optional
+
 from voting_core.settings import DatabaseSettings, DrawSettings, KafkaSettings, LogSettings
 
 __all__ = ["ProducerSettings", "SourceName"]

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 import attrs
+
 from voting_core.models import Candidate
 from voting_core.rules import VOTING_AGE, ChoiceDraw, age_on
-
 from voting_producer.sources import Registration
 
 __all__ = ["Tally"]

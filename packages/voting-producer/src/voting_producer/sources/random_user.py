@@ -6,9 +6,9 @@ from typing import Any
 
 import attrs
 import structlog
+
 from voting_core.exceptions import InputError
 from voting_core.models import Address, Candidate, Voter
-
 from voting_producer.sources import Registration
 from voting_producer.sources.random_user_api import MAX_PAGE, RandomUserApi
 

@@ -18,6 +18,7 @@ import attrs
 import httpx
 import stamina
 import structlog
+
 from voting_core.exceptions import InputError, SetupError, UnreachableError
 
 __all__ = ["MAX_PAGE", "MAX_PAGE_SIZE", "ApiError", "Patience", "RandomUserApi"]

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 
 import attrs
-from voting_core.models import Candidate
 
+from voting_core.models import Candidate
 from voting_producer.candidates import candidate_id
 from voting_producer.people import DIGEST_BYTES, invent_voter
 from voting_producer.sources import Registration

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import attrs
+
 from voting_core.exceptions import InputError
 
 __all__ = ["ResultRow", "ResultsFile", "read_results"]

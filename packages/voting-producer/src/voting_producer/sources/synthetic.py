@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterator
 
 import attrs
-from voting_core.models import Candidate
 
+from voting_core.models import Candidate
 from voting_producer.people import DIGEST_BYTES, invent_voter, live_in, turns_out
 from voting_producer.sources import Registration
 
