@@ -1,17 +1,24 @@
 """The demo's command line: `python -m voting_infra.demo`, which `nox -s demo` calls."""
 
 import logging
+import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from voting_core.command import run_command
 from voting_core.exceptions import SetupError
+from voting_core.java import find_java
 from voting_infra.demo.election import run_election
 from voting_infra.demo.options import DemoOptions
 from voting_infra.exceptions import StackError
+from voting_producer.sources.results_file import read_results
+
+# Slow enough to see the count go on.
+WATCHING_RATE = 2_000
 
 US_2020 = Path(__file__).parents[3] / "data" / "us-president-2020-by-county.csv"
 
@@ -37,7 +44,13 @@ US_2020 = Path(__file__).parents[3] / "data" / "us-president-2020-by-county.csv"
     default=10_000,
     help="How many people vote; a results file decides it by itself.",
 )
-@click.option("--rate", type=click.FloatRange(min=0), help="Most voters a second.")
+@click.option("--year", help="Year to replay of a results file that holds several.")
+@click.option("--office", help="Office to replay of a results file that holds several.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    help=f"Most voters a second, 0 for no limit. Default: {WATCHING_RATE:,}, or 0 with --headless.",
+)
 @click.option("--seed", default="voting", help="Seed of the voters that are made up.")
 @click.option("--api-url", help="The Random User API, if not the real one.")
 @click.option(
@@ -47,17 +60,23 @@ US_2020 = Path(__file__).parents[3] / "data" / "us-president-2020-by-county.csv"
 @click.option(
     "--summary", type=click.Path(dir_okay=False, path_type=Path), help="Write the totals as JSON."
 )
-def demo(**options: object) -> int:
+def demo(rate: float | None, headless: bool, **options: Any) -> int:
     """Count a whole election on real Kafka, PostgreSQL, Spark and Streamlit.
 
     The exit code is 0 only if every place agrees on every total.
     """
-    return _run(DemoOptions(**options))  # type: ignore[arg-type]
+    if rate is None:
+        rate = 0 if headless else WATCHING_RATE
+    return _run(DemoOptions(rate=rate, headless=headless, **options))
 
 
 def _run(options: DemoOptions) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # What can be wrong is looked at before anything is started.
+    find_java(os.environ)
+    if options.source == "results":
+        read_results(options.results, year=options.year, office=options.office)
     try:
         return 0 if run_election(options, Console()) else 1
     except StackError as error:

@@ -40,6 +40,8 @@ __all__ = ["ElectionFailed", "run_election"]
 POLL_SECONDS = 0.5
 REPORT_SECONDS = 5.0
 STALL_SECONDS = 180.0
+# On its first run the stream records an archive when it ends, which takes some ten seconds.
+STOP_SECONDS = 90.0
 SETUP_EXIT_CODE = SetupError.exit_code
 
 
@@ -65,13 +67,15 @@ class _Election:
     report: Path
     address: str
     producer: Child
-    others: tuple[Child, ...]
+    consumer: Child
+    stream: Child
+    dashboard: Child
     parent: int = attrs.field(factory=os.getppid)
 
     @property
     def children(self) -> tuple[Child, ...]:
         """All services."""
-        return (self.producer, *self.others)
+        return (self.producer, self.consumer, self.stream, self.dashboard)
 
     def flow(self) -> Flow:
         """Return how far the count is."""
@@ -136,18 +140,24 @@ def run_election(options: DemoOptions, console: Console) -> bool:
             counted_at = _await_all_votes(election, console)
         if options.headless:
             # What the services hold at most is known only when they have ended.
-            supervisor.stop_all(election.children)
+            supervisor.stop_all(election.children, STOP_SECONDS)
         with clock.phase("reconciled"):
             summary = _conclude(election, counted_at)
         summary["phases"] = clock.seconds
-        summary["peak_memory_bytes"] = {c.name: c.peak_memory for c in election.children}
+        # Of the stream this would be Python's share only; its work is done by its Java.
+        summary["peak_memory_bytes"] = {
+            c.name: c.peak_memory for c in election.children if c is not election.stream
+        }
         if options.summary is not None:
             write_summary(summary, options.summary)
         _tell(summary, console)
         if not options.headless:
             console.print("The dashboard stays until Ctrl-C.")
-            while True:
-                election.pause(POLL_SECONDS)
+            try:
+                while True:
+                    election.pause(POLL_SECONDS)
+            except KeyboardInterrupt:
+                supervisor.stop_all(election.children, STOP_SECONDS)
         return bool(summary["reconciled"])
 
 
@@ -175,7 +185,9 @@ def _start(
         report=services.report,
         address=f"http://127.0.0.1:{port}",
         producer=producer,
-        others=(consumer, stream, dashboard),
+        consumer=consumer,
+        stream=stream,
+        dashboard=dashboard,
     )
     with clock.phase("dashboard answers"):
         while not _answers(election.address):
@@ -217,7 +229,9 @@ def _await_all_votes(election: _Election, console: Console) -> float:
         TextColumn("{task.fields[waiting]:,.0f} waiting"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         task = progress.add_task("counting", total=None, waiting=0)
         told = time.monotonic()
         while True:

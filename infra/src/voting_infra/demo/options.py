@@ -14,9 +14,11 @@ class DemoOptions:
     Attributes:
         source: `results`, `synthetic` or `random-user`.
         results: Results file to replay.
+        year: Year to replay of a results file that holds several.
+        office: Office to replay of a results file that holds several.
         scale: Votes in the results file for each vote cast.
         voters: Number of people who vote, for the other sources.
-        rate: Most voters a second; None for no limit.
+        rate: Most voters a second; 0 for no limit.
         seed: Seed of the voters, for the other sources.
         api_url: Where the Random User API is, None for the real one.
         headless: Run to the end and exit; no browser is opened.
@@ -26,9 +28,11 @@ class DemoOptions:
 
     source: str
     results: Path
+    year: str | None
+    office: str | None
     scale: int
     voters: int
-    rate: float | None
+    rate: float
     seed: str
     api_url: str | None
     headless: bool

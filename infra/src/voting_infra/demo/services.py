@@ -6,6 +6,7 @@ from pathlib import Path
 
 from voting_infra.child import Command
 from voting_infra.demo.options import DemoOptions
+from voting_infra.logs import cache_directory
 from voting_infra.stack import Stack
 
 __all__ = ["Services"]
@@ -41,12 +42,13 @@ class Services:
         args = [f"--source={options.source}", f"--report={self.report}"]
         if options.source == "results":
             args += [f"--results={options.results}", f"--scale={options.scale}"]
+            args += [f"--year={options.year}"] if options.year is not None else []
+            args += [f"--office={options.office}"] if options.office is not None else []
         else:
             args += [f"--voters={options.voters}", f"--seed={options.seed}"]
         if options.api_url is not None:
             args.append(f"--api-url={options.api_url}")
-        if options.rate is not None:
-            args.append(f"--rate={options.rate}")
+        args.append(f"--rate={options.rate}")
         return self._command("voting-producer", "run", *args)
 
     def consumer(self) -> Command:
@@ -55,7 +57,14 @@ class Services:
 
     def stream(self) -> Command:
         """Return the command that tallies until it is stopped."""
-        return self._command("voting-stream", "run", f"--checkpoint={self._directory / 'tally'}")
+        return self._command(
+            "voting-stream",
+            "run",
+            f"--checkpoint={self._directory / 'tally'}",
+            f"--class-archives={cache_directory() / 'spark'}",
+            # A demo is over before the better code of the second compiler would pay.
+            "--spark-conf=spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        )
 
     def dashboard(self, port: int) -> Command:
         """Return the command that shows the count on a port of this machine."""

@@ -76,8 +76,8 @@ def insert_votes(conn: psycopg.Connection, votes: Sequence[Vote]) -> set[str]:
     rows = conn.execute(
         "INSERT INTO votes (voter_id, candidate_id, voting_time, state, gender, age,"
         " source_topic_id, source_partition, source_offset)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::text[],"
-        " %s::integer[], %s::text[], %s::integer[], %s::bigint[]) AS vote (voter_id)"
+        " SELECT * FROM unnest(%b::text[], %b::text[], %b::timestamptz[], %b::text[], %b::text[],"
+        " %b::integer[], %b::text[], %b::integer[], %b::bigint[]) AS vote (voter_id)"
         " ORDER BY voter_id ON CONFLICT (voter_id) DO NOTHING RETURNING voter_id",
         (
             [vote.voter_id for vote in votes],

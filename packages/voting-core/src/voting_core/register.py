@@ -95,7 +95,7 @@ def find_voters(conn: psycopg.Connection, voter_ids: list[str]) -> dict[str, Reg
     """Return those of the voters that are registered, by their id."""
     rows = conn.execute(
         "SELECT voter_id, date_of_birth, gender, address_state FROM voters"
-        " WHERE voter_id = ANY(%s)",
+        " WHERE voter_id = ANY(%b)",
         (voter_ids,),
     )
     return {row[0]: RegisteredVoter(*row) for row in rows}

@@ -18,6 +18,7 @@ from voting_core.java import find_java
 from voting_core.kafka import check_topics, connect_admin, topic_ids
 from voting_core.logs import configure_logging
 from voting_core.settings import settings_options
+from voting_stream.class_archive import ClassArchive
 from voting_stream.query import start_query
 from voting_stream.session import checkpoint_of, hold_checkpoint, start_session
 from voting_stream.settings import StreamSettings
@@ -39,12 +40,15 @@ def run(settings: StreamSettings) -> None:
     """Keep the aggregate topics up to date until stopped."""
     configure_logging(settings.log, "voting-stream")
     stop = threading.Event()
-    find_java(os.environ)
+    java = find_java(os.environ)
     admin = connect_admin(settings.kafka)
     check_topics(admin, (topics.VOTES, *topics.AGGREGATES))
     votes_topic_id = topic_ids(admin, [topics.VOTES])[topics.VOTES.name]
     checkpoint = checkpoint_of(settings, votes_topic_id)
-    spark = start_session(settings)
+    archive = None
+    if settings.class_archives is not None:
+        archive = ClassArchive.find(settings.class_archives, java, settings.kafka_package)
+    spark = start_session(settings, [archive.java_option] if archive else [])
     try:
         # Spark sets a SIGINT handler of its own when it starts.
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -54,6 +58,8 @@ def run(settings: StreamSettings) -> None:
         _follow(start_query(spark, settings, votes_topic_id, checkpoint), stop)
     finally:
         spark.stop()
+        if archive is not None:
+            archive.end_java(spark)
     log.info("stopped")
 
 

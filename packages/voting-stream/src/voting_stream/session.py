@@ -1,6 +1,7 @@
 """The Spark session, and the lock that lets one driver at a time use a checkpoint."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,10 +14,16 @@ from voting_stream.settings import StreamSettings
 __all__ = ["checkpoint_of", "hold_checkpoint", "start_session"]
 
 LOCK_SECONDS = 60.0
+JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
 
-def start_session(settings: StreamSettings) -> SparkSession:
-    """Start Spark; on the first time this downloads the Kafka connector."""
+def start_session(settings: StreamSettings, java_options: Sequence[str]) -> SparkSession:
+    """Start Spark; on the first time this downloads the Kafka connector.
+
+    Args:
+        settings: The master, the connector and further configuration.
+        java_options: For the driver's Java, beside those in the configuration.
+    """
     builder = (
         SparkSession.builder.appName("voting-stream")
         .master(settings.master)
@@ -31,7 +38,10 @@ def start_session(settings: StreamSettings) -> SparkSession:
         builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config(
             "spark.driver.host", "127.0.0.1"
         )
-    for name, value in settings.spark_conf.items():
+    conf = dict(settings.spark_conf)
+    if java_options:
+        conf[JAVA_OPTIONS] = " ".join((*java_options, conf.get(JAVA_OPTIONS, "")))
+    for name, value in conf.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
