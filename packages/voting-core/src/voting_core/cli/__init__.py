@@ -1,0 +1,25 @@
+"""The operator's command `voting`: one module for each kind of command."""
+
+import click
+
+from voting_core.cli.base import COMMAND
+from voting_core.cli.check import reconcile, status
+from voting_core.cli.setup import init, reset
+from voting_core.command import run_command
+
+__all__ = ["cli", "main"]
+
+
+@click.group(name=COMMAND)
+@click.version_option(package_name="voting-core")
+def cli() -> None:
+    """Set up, watch and check an election."""
+
+
+for command in (init, reset, status, reconcile):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command."""
+    run_command(cli)

@@ -1,0 +1,60 @@
+"""`voting status` and `voting reconcile`."""
+
+import json
+
+import attrs
+import click
+from rich.console import Console
+from rich.table import Table
+
+from voting_core.cli.base import COMMAND, OperatorSettings, connected
+from voting_core.migrations import check_schema
+from voting_core.reconcile import differences, take_census
+from voting_core.settings import settings_options
+from voting_core.status import pipeline_status
+
+__all__ = ["reconcile", "status"]
+
+
+@click.command()
+@settings_options(OperatorSettings, COMMAND)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(settings: OperatorSettings, as_json: bool) -> None:
+    """Show how far each stage has come."""
+    with connected(settings) as (admin, conn):
+        check_schema(conn)
+        found = pipeline_status(settings.kafka, admin, conn)
+    if as_json:
+        click.echo(json.dumps({**attrs.asdict(found), "in_flight": found.in_flight}, indent=2))
+        return
+    table = Table("Stage", "Count", title="Pipeline")
+    table.columns[1].justify = "right"
+    table.add_row("registered voters", f"{found.registered:,}")
+    table.add_row("records waiting for a decision", f"{found.flow.waiting:,}")
+    table.add_row("votes accepted", f"{found.votes:,}")
+    for reason, count in found.rejected.items():
+        table.add_row(f"rejected: {reason}", f"{count:,}")
+    table.add_row("votes tallied", f"{found.flow.tallied:,}")
+    Console().print(table)
+
+
+@click.command()
+@settings_options(OperatorSettings, COMMAND)
+def reconcile(settings: OperatorSettings) -> int:
+    """Compare PostgreSQL, votes_topic and the aggregates; exit code 1 when they disagree."""
+    with connected(settings) as (admin, conn):
+        check_schema(conn)
+        counts = take_census(settings.kafka, admin, conn)
+    found = differences(counts)
+    if not found:
+        votes = counts["postgres"].votes
+        click.echo(f"{votes:,} votes: PostgreSQL, votes_topic and the aggregates agree")
+        return 0
+    table = Table("Figure", *counts, title="Disagreements")
+    for difference in found:
+        table.add_row(
+            difference.figure,
+            *[f"{difference.found[p]:,}" if p in difference.found else "" for p in counts],
+        )
+    Console().print(table)
+    return 1

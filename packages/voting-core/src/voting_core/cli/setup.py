@@ -1,0 +1,41 @@
+"""`voting init` and `voting reset`."""
+
+import sys
+
+import click
+
+from voting_core.cli.base import COMMAND, TopicSettings, connected
+from voting_core.election import forget_election, set_up_election
+from voting_core.exceptions import InputError
+from voting_core.settings import settings_options
+
+__all__ = ["init", "reset"]
+
+
+@click.command()
+@settings_options(TopicSettings, COMMAND)
+def init(settings: TopicSettings) -> None:
+    """Create the tables and topics that do not exist yet; may be repeated."""
+    with connected(settings) as (admin, conn):
+        set_up_election(
+            admin, conn, partitions=settings.partitions, replication=settings.replication
+        )
+
+
+@click.command()
+@settings_options(TopicSettings, COMMAND)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(settings: TopicSettings, yes: bool) -> None:
+    """Forget the election: empty the tables, delete and recreate the topics.
+
+    Stop the services first.
+    """
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InputError("reset deletes every vote: confirm with --yes")
+        click.confirm("Delete every candidate, voter, vote and topic?", abort=True)
+    with connected(settings) as (admin, conn):
+        forget_election(admin, conn)
+        set_up_election(
+            admin, conn, partitions=settings.partitions, replication=settings.replication
+        )
