@@ -14,6 +14,7 @@ session installs is what the project's `poetry.lock` says.
 """
 
 import hashlib
+import inspect
 import os
 import shutil
 import sys
@@ -21,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nox
+from poetry.repositories.pypi_repository import PyPiRepository
 
 nox.needs_version = ">=2025.10"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -64,6 +66,18 @@ def constraints(session: nox.Session, project: str) -> Path:
     return exported
 
 
+TEST_TOOLS = {
+    "voting-core": ("pytest", "hypothesis", "jsonschema"),
+    "voting-producer": ("pytest", "hypothesis"),
+    "infra": ("pytest", "hypothesis", "jsonschema", "playwright", "psutil"),
+}
+
+
+def test_tools(project: str) -> tuple[str, ...]:
+    """Return what a project's tests need beside the project."""
+    return TEST_TOOLS.get(project, ("pytest",))
+
+
 def install(session: nox.Session, project: str, *tools: str) -> None:
     """Install a project, its siblings and tools, all in the versions of its lock file.
 
@@ -91,7 +105,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly, over everything."""
-    install(session, "infra", "mypy", "nox", "pytest", "hypothesis", "playwright")
+    install(
+        session, "infra", "mypy", "nox", "types-jsonschema", "types-psutil", *test_tools("infra")
+    )
     for sources in ([str(folder(p) / "src") for p in PROJECTS], ["tests"], ["noxfile.py"]):
         session.run("mypy", *sources)
     for project in PROJECTS:
@@ -102,14 +118,14 @@ def types(session: nox.Session) -> None:
 @nox.parametrize("project", [nox.param(p, id=p, tags=[p]) for p in PROJECTS])
 def unit(session: nox.Session, project: str) -> None:
     """Test a package alone, with what its own lock file says."""
-    install(session, project, "pytest", *(["hypothesis"] if project == "voting-producer" else []))
+    install(session, project, *test_tools(project))
     session.run("pytest", str(folder(project) / "tests"), *session.posargs)
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
     """Test the whole pipeline on real Kafka, PostgreSQL, Spark and browser."""
-    install(session, "infra", "pytest", "playwright")
+    install(session, "infra", *test_tools("infra"))
     session.run("pytest", "tests", *session.posargs)
 
 
@@ -137,8 +153,9 @@ def lock(session: nox.Session) -> None:
     """Write the lock files anew; `-- voting-core infra` only those, `-- --regenerate` upgrades."""
     chosen = [arg for arg in session.posargs if arg in PROJECTS] or PROJECTS
     options = [arg for arg in session.posargs if arg not in PROJECTS]
-    env = {}
-    if "POETRY_PYPI_MIRROR_URL" not in os.environ and (index := session.env.get("PIP_INDEX_URL")):
-        env["POETRY_PYPI_MIRROR_URL"] = index
+    # Poetry asks the index in a way of its own, which not every mirror answers; through the plugin
+    # it asks as pip does. The lock file names neither.
+    index = inspect.signature(PyPiRepository).parameters["url"].default
+    env = {"POETRY_PYPI_MIRROR_URL": os.environ.get("POETRY_PYPI_MIRROR_URL", f"{index}simple/")}
     for project in chosen:
         run_poetry(session, "lock", f"--directory={folder(project)}", *options, env=env)

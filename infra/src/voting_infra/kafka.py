@@ -178,6 +178,8 @@ def server_properties(logs: Path, broker_port: int, controller_port: int) -> str
         "offsets.topic.replication.factor": 1,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
+        # Tests of crashes need not wait long for the group to notice.
+        "group.min.session.timeout.ms": 1000,
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,

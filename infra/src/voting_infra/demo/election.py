@@ -152,8 +152,8 @@ def run_election(options: DemoOptions, console: Console) -> bool:
             write_summary(summary, options.summary)
         _tell(summary, console)
         if not options.headless:
-            console.print("The dashboard stays until Ctrl-C.")
             try:
+                console.print("The dashboard stays until Ctrl-C.")
                 while True:
                     election.pause(POLL_SECONDS)
             except KeyboardInterrupt:

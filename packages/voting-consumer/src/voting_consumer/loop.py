@@ -107,7 +107,8 @@ class BallotConsumer:
                 auto_offset_reset="error",
                 enable_partition_eof=True,
                 partition_assignment_strategy="range",
-                session_timeout_ms=15_000,
+                session_timeout_ms=int(settings.session_timeout * 1000),
+                heartbeat_interval_ms=int(settings.session_timeout * 1000 / 5),
                 queued_max_messages_kbytes=16_384,
             )
         )

@@ -27,6 +27,11 @@ class ConsumerSettings:
     batch_size: int = ts.option(
         default=5000, validator=attrs.validators.ge(1), help="Most records to decide at a time."
     )
+    session_timeout: float = ts.option(
+        default=15.0,
+        validator=attrs.validators.ge(1),
+        help="Seconds of silence after which the group gives this consumer's partitions away.",
+    )
     until_idle: float | None = ts.option(
         default=None,
         validator=attrs.validators.optional(attrs.validators.gt(0)),

@@ -327,7 +327,7 @@ class ReliableProducer:
                 acks="all",
                 compression_type="lz4",
                 linger_ms=20,
-                queue_buffering_max_kbytes=16_384,
+                queue_buffering_max_kbytes=4_096,
             )
         )
 

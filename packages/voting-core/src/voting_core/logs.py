@@ -39,6 +39,9 @@ def configure_logging(settings: LogSettings, service: str) -> None:
     root.handlers = [handler]
     # What libraries say below a warning is of use only when debugging.
     root.setLevel("DEBUG" if settings.level == "debug" else "WARNING")
+    if settings.level != "debug":
+        # It warns of what it then tries again; errors it also returns to the caller.
+        logging.getLogger("librdkafka").setLevel("ERROR")
     for package in ("voting_core", service.replace("-", "_")):
         logging.getLogger(package).setLevel(settings.level.upper())
     structlog.configure(

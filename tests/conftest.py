@@ -1,0 +1,170 @@
+"""What the tests of the whole pipeline share: a real stack, and fresh elections on it."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import psycopg
+import pytest
+from confluent_kafka.admin import AdminClient
+from typed_settings import SecretStr
+
+from voting_core.database import connect
+from voting_core.election import forget_election, set_up_election
+from voting_core.kafka import connect_admin
+from voting_core.settings import DatabaseSettings, KafkaSettings
+from voting_infra import Child, Command, Stack, Supervisor, open_stack
+from voting_infra.logs import new_log_directory
+
+ROOT = Path(__file__).parents[1]
+US_2020 = ROOT / "infra" / "data" / "us-president-2020-by-county.csv"
+SCRIPTS = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="session")
+def supervisor() -> Iterator[Supervisor]:
+    """Runs the stack and the services, and leaves none of them behind."""
+    with Supervisor(new_log_directory()) as supervisor:
+        yield supervisor
+
+
+@pytest.fixture(scope="session")
+def stack(supervisor: Supervisor) -> Iterator[Stack]:
+    """A running Kafka and PostgreSQL."""
+    with open_stack(supervisor=supervisor) as stack:
+        yield stack
+
+
+@attrs.frozen
+class Election:
+    """An election that nobody has voted in yet, and how to run services on it."""
+
+    kafka: KafkaSettings
+    database: DatabaseSettings
+    admin: AdminClient
+    conn: psycopg.Connection
+    supervisor: Supervisor
+    directory: Path
+
+    def environment(self) -> dict[str, str]:
+        """The environment in which a command works on this election."""
+        others = {k: v for k, v in os.environ.items() if not k.startswith("VOTING_")}
+        return others | {
+            "VOTING_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "VOTING_DATABASE_URL": str(self.database.url),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
+
+    def run(
+        self, script: str, *args: str, timeout: float = 120.0
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a console script to its end."""
+        return subprocess.run(
+            [SCRIPTS / script, *args],
+            env=self.environment(),
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def start(self, script: str, *args: str, name: str | None = None) -> Child:
+        """Start a console script; the election's end stops it."""
+        return self.supervisor.start(
+            Command(
+                name=name or script,
+                argv=[SCRIPTS / script, *args],
+                env=self.environment(),
+                cwd=self.directory,
+                log_path=self.directory / f"{name or script}.log",
+            )
+        )
+
+
+@pytest.fixture
+def election(stack: Stack, tmp_path: Path) -> Iterator[Election]:
+    """A fresh election: empty tables, newly created topics of two partitions."""
+    kafka = KafkaSettings(stack.bootstrap_servers)
+    database = DatabaseSettings(SecretStr(stack.database_url))
+    admin = connect_admin(kafka)
+    with connect(database) as conn:
+        forget_election(admin, conn)
+        set_up_election(admin, conn, partitions=2)
+        with Supervisor(tmp_path) as services:
+            yield Election(kafka, database, admin, conn, services, tmp_path)
+
+
+def environment_without_settings() -> dict[str, str]:
+    """The environment without anybody's own settings of the services."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("VOTING_")}
+
+
+def run_demo(
+    *args: str, timeout: float = 300.0, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the demo without a browser to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "voting_infra.demo", "--headless", *args],
+        env=env or environment_without_settings(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+class Output:
+    """The lines that a running process prints, with a way to wait for one."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)
+        self._reader.start()
+
+    def _read(self, lines: Iterator[str]) -> None:
+        for line in lines:
+            with self._changed:
+                self.lines.append(line.rstrip("\n"))
+                self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def wait_for(self, text: str, timeout: float) -> str:
+        """Return the first line that contains a text, waiting for it."""
+
+        def found() -> list[str]:
+            return [line for line in self.lines if text in line]
+
+        with self._changed:
+            self._changed.wait_for(lambda: found() or self._ended, timeout)
+            assert found(), f"no line with {text!r} came; there is:\n" + "\n".join(self.lines)
+            return found()[0]
+
+
+@contextmanager
+def running_demo(*args: Sequence[str] | str) -> Iterator[tuple[subprocess.Popen[str], Output]]:
+    """Run the demo in a session of its own, and kill it at the end if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "voting_infra.demo", *[str(arg) for arg in args]],
+        env=environment_without_settings(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process, Output(process)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
