@@ -27,6 +27,9 @@ _IVY_MODULE = f"""\
   <dependencies>
     <dependency org="org.apache.kafka" name="kafka_2.13" rev="{KAFKA_VERSION}"
                 conf="default->default"/>
+    <!-- The command line tools; what they need is there already. -->
+    <dependency org="org.apache.kafka" name="kafka-tools" rev="{KAFKA_VERSION}"
+                conf="default->master"/>
     <dependency org="org.apache.logging.log4j" name="log4j-slf4j-impl" rev="2.24.3"
                 conf="default->default"/>
   </dependencies>

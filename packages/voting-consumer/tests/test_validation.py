@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from voting_consumer.validation import (
 )
 from voting_core.models import Coordinates, Reason, Rejection, Vote
 from voting_core.register import RegisteredVoter
-from voting_core.rules import ChoiceDraw
+from voting_core.rules import ChoiceDraw, PollingHours
 
 NOON = int(datetime(2026, 11, 3, 12, 0, tzinfo=UTC).timestamp() * 1000)
 RULES = ElectionRules({"ada", "bob"}, ChoiceDraw.over(["ada", "bob"], "seed"))
@@ -94,6 +94,74 @@ def test_eighteen_on_the_day_is_old_enough() -> None:
     last_moment_before = NOON - 12 * 3600 * 1000 - 1
     assert decide(record(0, "v2", choice="ada")) == [(0, "ada")]
     assert decide(record(0, "v2", timestamp=last_moment_before)) == [(0, Reason.UNDERAGE)]
+
+
+def between(opening: int, closing: int) -> ElectionRules:
+    """RULES with polling hours, in milliseconds from NOON."""
+    noon = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
+    hours = PollingHours(
+        noon + timedelta(milliseconds=opening), noon + timedelta(milliseconds=closing)
+    )
+    return ElectionRules(RULES.candidate_ids, RULES.draw, hours)
+
+
+def test_only_ballots_cast_while_the_polls_are_open_count() -> None:
+    """The record's own timestamp decides to the millisecond: opening included, closing not."""
+    voters = ["v1", "v2", "v1", "v1", "v1"]
+    times = [-1, 0, 1, 2, 3]
+    ballots = [
+        record(offset, voter_id, NOON + time, choice="ada")
+        for offset, (voter_id, time) in enumerate(zip(voters, times, strict=True))
+    ]
+    assert decide(*ballots, rules=between(0, 2)) == [
+        (0, Reason.OUTSIDE_HOURS),
+        (1, "ada"),
+        (2, "ada"),
+        (3, Reason.OUTSIDE_HOURS),
+        (4, Reason.OUTSIDE_HOURS),
+    ]
+
+
+def test_every_millisecond_is_told_apart() -> None:
+    """A record's time is its timestamp exactly, also centuries from now."""
+    for timestamp in (NOON + 1, 253_402_300_799_999, -62_135_596_800_000):
+        time = Record(Coordinates("T", 0, 0), timestamp, b"").time
+        assert (time - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1) == timestamp
+        assert time.microsecond % 1000 == 0
+
+
+@pytest.mark.parametrize(
+    ("ballot", "reason"),
+    [
+        (record(0, "stranger", gender="", choice="nobody"), Reason.MALFORMED),
+        (record(0, "stranger", choice="nobody"), Reason.OUTSIDE_HOURS),
+        (record(0, "young", choice="nobody"), Reason.OUTSIDE_HOURS),
+    ],
+)
+def test_a_closed_poll_comes_after_malformed_and_before_all_else(
+    ballot: Record, reason: Reason
+) -> None:
+    """What arrives while the polls are closed says nothing about who is registered."""
+    assert decide(ballot, rules=between(1, 2)) == [(0, reason)]
+
+
+def test_the_voter_is_looked_at_before_the_choice() -> None:
+    """Of several broken rules the first is told: the register, the age, the candidate."""
+    assert decide(record(0, "stranger", choice="nobody"), record(1, "young", choice="nobody")) == [
+        (0, Reason.UNREGISTERED),
+        (1, Reason.UNDERAGE),
+    ]
+
+
+def test_a_second_ballot_that_breaks_a_rule_is_rejected_for_that() -> None:
+    """already_voted is said only of a ballot that would have counted."""
+    ballots = [record(0, choice="ada"), record(1, choice="nobody")]
+    late = record(2, timestamp=NOON + 9, choice="ada")
+    assert decide(*ballots, late, rules=between(0, 9)) == [
+        (0, "ada"),
+        (1, Reason.UNKNOWN_CANDIDATE),
+        (2, Reason.OUTSIDE_HOURS),
+    ]
 
 
 def test_without_candidates_nothing_can_be_drawn() -> None:

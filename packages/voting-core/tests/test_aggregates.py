@@ -3,7 +3,7 @@
 import itertools
 import json
 
-from voting_core.aggregates import AggregateView
+from voting_core.aggregates import AggregateView, FallenTotal
 
 TOPIC = "aggregated_turnout_by_location"
 
@@ -39,3 +39,13 @@ def test_says_whether_a_total_rose() -> None:
     """A repeated record changes nothing, and is told so."""
     view = AggregateView("now")
     assert [view.apply(*record("Ohio", n)) for n in (1, 1, 2)] == [True, False, True]
+
+
+def test_a_last_total_below_the_highest_is_remembered() -> None:
+    """A key whose last record says less than an earlier one is told until it has caught up."""
+    view = AggregateView("now")
+    for each in (record("Ohio", 3), record("Iowa", 2), record("Ohio", 1)):
+        view.apply(*each)
+    assert view.fallen() == [FallenTotal(TOPIC, b"Ohio", last=1, highest=3)]
+    view.apply(*record("Ohio", 3))
+    assert view.fallen() == []

@@ -1,12 +1,12 @@
 """The rules that several services apply."""
 
 from collections import Counter
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
 from voting_core.exceptions import InputError
-from voting_core.rules import ChoiceDraw, age_band, age_on
+from voting_core.rules import ChoiceDraw, PollingHours, age_band, age_on
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,41 @@ def test_age_bands_meet_without_gap_or_overlap() -> None:
     assert list(dict.fromkeys(bands.values())) == [
         *("18-24", "25-34", "35-44", "45-54", "55-64", "65+")
     ]
+
+
+OPEN = datetime(2026, 11, 3, 7, 0, tzinfo=timezone(timedelta(hours=-5)))
+CLOSE = datetime(2026, 11, 4, 1, 0, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(
+    ("time", "counts"),
+    [
+        (OPEN - MILLISECOND, False),
+        (OPEN, True),
+        (OPEN.astimezone(UTC), True),
+        (CLOSE - MILLISECOND, True),
+        (CLOSE, False),
+        (CLOSE + MILLISECOND, False),
+    ],
+)
+def test_polls_count_from_the_opening_to_before_the_closing(time: datetime, counts: bool) -> None:
+    """The opening moment counts, the closing moment does not, in whatever zone they are given."""
+    assert (PollingHours(OPEN, CLOSE).violation(time) is None) is counts
+
+
+def test_a_side_without_a_limit_is_open_ended() -> None:
+    """Only what is set refuses ballots, and says which side it was."""
+    early, late = OPEN - timedelta(days=9999), CLOSE + timedelta(days=9999)
+    assert [PollingHours().violation(time) for time in (early, late)] == [None, None]
+    assert PollingHours(open=OPEN).violation(late) is None
+    assert PollingHours(close=CLOSE).violation(early) is None
+    assert PollingHours(open=OPEN).violation(early) == (
+        "cast before the polls opened at 2026-11-03T07:00:00-05:00"
+    )
+    assert PollingHours(close=CLOSE).violation(late) == (
+        "cast after the polls closed at 2026-11-04T01:00:00+00:00"
+    )
 
 
 def voters(count: int) -> list[str]:

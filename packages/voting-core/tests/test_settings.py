@@ -1,5 +1,6 @@
 """Where settings come from."""
 
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import attrs
@@ -10,7 +11,14 @@ from click.testing import CliRunner, Result
 
 from voting_core.database import describe
 from voting_core.exceptions import InputError
-from voting_core.settings import DatabaseSettings, KafkaSettings, settings_options
+from voting_core.rules import PollingHours
+from voting_core.settings import (
+    DatabaseSettings,
+    KafkaSettings,
+    LogSettings,
+    PollSettings,
+    settings_options,
+)
 
 
 @attrs.frozen
@@ -81,3 +89,84 @@ def test_a_malformed_database_url_is_told_without_its_content() -> None:
     with pytest.raises(InputError) as caught:
         describe(DatabaseSettings(ts.SecretStr("postgresql://ann:hush@[db")))
     assert "hush" not in str(caught.value)
+
+
+@attrs.frozen
+class CountSettings:
+    """Settings of a command that looks at the hours."""
+
+    polls: PollSettings = ts.option(factory=PollSettings)
+    log: LogSettings = ts.option(factory=LogSettings)
+
+
+def polling_hours(monkeypatch: pytest.MonkeyPatch, *args: str, toml: Path | None = None) -> object:
+    """The hours that a command reads, or the message of its error."""
+    monkeypatch.delenv("VOTING_CONFIG", raising=False)
+    if toml is not None:
+        monkeypatch.setenv("VOTING_CONFIG", str(toml))
+    found = []
+
+    @click.command()
+    @settings_options(CountSettings, "thing")
+    def command(settings: CountSettings) -> None:
+        found.append(settings.polls.hours)
+
+    result = CliRunner().invoke(command, args)
+    return found[0] if found else repr(result.exception) + result.output
+
+
+OPEN = datetime(2026, 11, 3, 7, 0, 0, 1000, tzinfo=timezone(timedelta(hours=-5)))
+CLOSE = datetime(2026, 11, 4, 1, 0, tzinfo=UTC)
+
+
+def test_polling_hours_come_from_options_variables_and_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """ISO 8601 with fractions and Z is read everywhere, and TOML's own times in a file."""
+    opening, closing = "2026-11-03T07:00:00.001-05:00", "2026-11-04T01:00:00Z"
+    both = PollingHours(OPEN, CLOSE)
+    assert polling_hours(monkeypatch) == PollingHours()
+    assert polling_hours(monkeypatch, f"--polls-open={opening}") == PollingHours(open=OPEN)
+    options = [f"--polls-open={opening}", f"--polls-close={closing}"]
+    assert polling_hours(monkeypatch, *options) == both
+    toml = tmp_path / "voting.toml"
+    toml.write_text(f'[voting.polls]\nopen = {opening}\nclose = "{closing}"\n')
+    assert polling_hours(monkeypatch, toml=toml) == both
+    monkeypatch.setenv("VOTING_POLLS_CLOSE", closing)
+    assert polling_hours(monkeypatch) == PollingHours(close=CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--polls-open=2026-11-03T07:00:00"], "polls open: 2026-11-03T07:00:00 has no offset"),
+        (["--polls-close=2026-11-03"], "polls close: 2026-11-03T00:00:00 has no offset"),
+        (["--polls-open=seven"], "polls.open"),
+        (
+            ["--polls-open=2026-11-03T07:00:00Z", "--polls-close=2026-11-03T02:00:00-05:00"],
+            "is not after the opening",
+        ),
+        (
+            ["--polls-open=2026-11-03T07:00:00Z", "--polls-close=2026-11-03T06:00:00Z"],
+            "is not after the opening",
+        ),
+    ],
+)
+def test_hours_that_cannot_be_meant_are_refused(
+    monkeypatch: pytest.MonkeyPatch, args: list[str], message: str
+) -> None:
+    """Times without an offset, and a closing that is not after the opening, are told."""
+    assert message in str(polling_hours(monkeypatch, *args))
+
+
+def test_shared_hours_do_not_disturb_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A service that has no use for the hours passes them over in the shared section."""
+    toml = "[voting.polls]\nopen = 2026-11-03T07:00:00Z\n"
+    assert kafka_address(monkeypatch, tmp_path, toml).exit_code == 0
+
+
+def test_a_nested_setting_out_of_range_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the validator said reaches the user."""
+    assert "is none of debug, info" in str(polling_hours(monkeypatch, "--log-level=loud"))

@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from voting_core.exceptions import WireError
-from voting_core.models import Address, Coordinates, Reason, Rejection, StoredVote, Vote, Voter
+from voting_core.models import (
+    Address,
+    Candidate,
+    Coordinates,
+    Reason,
+    Rejection,
+    StoredVote,
+    Vote,
+    Voter,
+)
 from voting_core.wire import (
     MAX_VOTER_BYTES,
     Output,
@@ -20,6 +29,7 @@ from voting_core.wire import (
     encode_vote,
     encode_voter,
     iso_utc,
+    read_candidate,
 )
 
 VOTER = Voter(
@@ -91,6 +101,24 @@ def test_says_what_is_wrong_and_where(record: bytes | None, message: str) -> Non
         decode_voter(record)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"candidate_id": " "}, "candidate_id: must not be empty"),
+        ({"candidate_id": "x" * 257}, "candidate_id: longer than 256"),
+        ({"candidate_name": ""}, "candidate_name: must not be empty"),
+        ({"candidate_name": 7}, "candidate_name: expected a text, found a number"),
+        ({"biography": "a\0b"}, "biography: a NUL"),
+    ],
+)
+def test_a_candidate_has_an_id_and_a_name(change: dict[str, Any], message: str) -> None:
+    """What is wrong with a candidate is told like what is wrong with a voter."""
+    fields = {"candidate_id": "ada", "candidate_name": "Ada"}
+    assert read_candidate(fields) == Candidate("ada", "Ada")
+    with pytest.raises(WireError, match=message):
+        read_candidate(fields | change)
 
 
 VOTE = Vote(

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from pyspark.sql import Row, SparkSession
@@ -10,21 +9,6 @@ from pyspark.sql import Row, SparkSession
 from voting_stream.tally import tally
 
 TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
-
-
-@pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
-    """A local Spark without a UI."""
-    session = (
-        SparkSession.builder.master("local[1]")
-        .config("spark.ui.enabled", "false")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.sql.shuffle.partitions", 1)
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
 
 
 def vote(

@@ -12,6 +12,7 @@ from voting_consumer.validation import (
     ElectionRules,
     Record,
     read_ballots,
+    reject,
     second_ballot,
     validate,
 )
@@ -19,13 +20,16 @@ from voting_core import ballots, register
 from voting_core.ballots import RecordRange
 from voting_core.database import connect
 from voting_core.exceptions import UnreachableError
-from voting_core.models import Rejection, StoredVote
+from voting_core.models import Reason, Rejection, StoredVote
 from voting_core.rules import ChoiceDraw
 
 __all__ = ["DecidedRange", "Decider"]
 
 RETRY_SECONDS = 240.0
 """Shorter than max.poll.interval.ms (300 s): giving up comes before the group gives up on us."""
+
+HOLD_SECONDS = 10
+"""A consumer that is paused in its transaction holds up who takes over for at most this long."""
 
 log = structlog.get_logger()
 
@@ -46,7 +50,7 @@ class Decider:
         """Connect.
 
         Args:
-            settings: Where the database is, and how choices are drawn.
+            settings: Where the database is, how choices are drawn and when polls are open.
             stopping: Whether the service is asked to stop, which ends retries.
 
         Raises:
@@ -84,7 +88,13 @@ class Decider:
         raise AssertionError("unreachable")
 
     def _may_retry(self, error: Exception) -> bool:
-        if not isinstance(error, (psycopg.OperationalError, UnreachableError)):
+        passing = (
+            psycopg.OperationalError,
+            psycopg.errors.ForeignKeyViolation,
+            psycopg.errors.IdleInTransactionSessionTimeout,
+            UnreachableError,
+        )
+        if not isinstance(error, passing):
             return False
         log.warning("database trouble", error=str(error).strip())
         if self._connection is not None and self._connection.broken:
@@ -93,7 +103,9 @@ class Decider:
         return not self._stopping()
 
     def _connect(self) -> psycopg.Connection:
-        return connect(self._settings.database, application="voting-consumer")
+        connection = connect(self._settings.database, application="voting-consumer")
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{HOLD_SECONDS}s'")
+        return connection
 
     def _decide(
         self, records: Sequence[Record], ranges: Sequence[RecordRange]
@@ -116,6 +128,25 @@ class Decider:
             ]
 
     def _decide_new(self, conn: psycopg.Connection, records: Sequence[Record]) -> None:
+        """Decide on all, or on one half after the other when the database refuses a row."""
+        try:
+            with conn.transaction():
+                self._decide_together(conn, records)
+        except psycopg.errors.ForeignKeyViolation:
+            # A voter or candidate was deleted since they were looked up: look again.
+            raise
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            if len(records) > 1:
+                middle = len(records) // 2
+                self._decide_new(conn, records[:middle])
+                self._decide_new(conn, records[middle:])
+                return
+            refusal = str(error).splitlines()[0].replace("\0", "")
+            log.warning("the database refused a ballot", error=refusal)
+            detail = f"refused by the database: {refusal}"
+            ballots.insert_rejections(conn, [reject(records[0], None, Reason.MALFORMED, detail)])
+
+    def _decide_together(self, conn: psycopg.Connection, records: Sequence[Record]) -> None:
         well_formed, rejections = read_ballots(records)
         voters = register.find_voters(conn, [ballot.voter_id for ballot in well_formed])
         votes, invalid = validate(well_formed, voters, self._rules(conn))
@@ -131,4 +162,8 @@ class Decider:
     def _rules(self, conn: psycopg.Connection) -> ElectionRules:
         candidate_ids = register.candidates(conn).keys()
         draw = self._settings.draw
-        return ElectionRules(candidate_ids, ChoiceDraw.over(candidate_ids, draw.seed, draw.weights))
+        return ElectionRules(
+            candidate_ids,
+            ChoiceDraw.over(candidate_ids, draw.seed, draw.weights),
+            self._settings.polls.hours,
+        )

@@ -5,18 +5,25 @@ import socket
 import attrs
 import typed_settings as ts
 
-from voting_core.settings import DatabaseSettings, DrawSettings, KafkaSettings, LogSettings
+from voting_core.settings import (
+    DatabaseSettings,
+    DrawSettings,
+    KafkaSettings,
+    LogSettings,
+    PollSettings,
+)
 
 __all__ = ["ConsumerSettings"]
 
 
 @attrs.frozen
 class ConsumerSettings:
-    """Where ballots come from, where decisions go, and how ballots without a choice are drawn."""
+    """Where ballots come from, where decisions go, and the rules that an operator sets."""
 
     kafka: KafkaSettings = ts.option(factory=KafkaSettings)
     database: DatabaseSettings = ts.option(factory=DatabaseSettings)
     draw: DrawSettings = ts.option(factory=DrawSettings)
+    polls: PollSettings = ts.option(factory=PollSettings)
     log: LogSettings = ts.option(factory=LogSettings)
     group: str = ts.option(default="voting-consumer", help="Kafka consumer group.")
     instance: str = ts.option(

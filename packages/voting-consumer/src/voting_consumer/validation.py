@@ -1,18 +1,28 @@
 """The rules that a ballot must meet: from a record and the register to a vote or a rejection.
 
+A ballot that breaks several rules is rejected for the first of them in this order:
+
+1. `malformed`: who votes, and when, cannot be read, so nothing else can be asked.
+2. `outside_hours`: the record's own timestamp decides, whoever sent it. What arrives while the
+   polls are closed is no ballot, so it says nothing about who is registered or has voted.
+3. `unregistered`: age and location come from the register, so the voter has to be in it.
+4. `underage`: whether the voter may vote comes before for whom.
+5. `unknown_candidate`: the last that can be said of this ballot by itself.
+6. `already_voted`: last, so that only a ballot that would have counted uses up the vote.
+
 Pure functions: nothing here reads a clock, a database or a topic.
 """
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import attrs
 
 from voting_core.exceptions import WireError
 from voting_core.models import Coordinates, Reason, Rejection, Vote
 from voting_core.register import RegisteredVoter
-from voting_core.rules import VOTING_AGE, ChoiceDraw, age_on
+from voting_core.rules import VOTING_AGE, ChoiceDraw, PollingHours, age_on
 from voting_core.wire import decode_voter
 
 __all__ = [
@@ -26,6 +36,8 @@ __all__ = [
 ]
 
 HEAD_BYTES = 4096
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @attrs.frozen
@@ -49,8 +61,9 @@ class Record:
             ValueError: It is no moment of the years 1 to 9999.
         """
         try:
-            return datetime.fromtimestamp(self.timestamp / 1000, UTC)
-        except (OverflowError, OSError) as error:
+            # Not by a fraction of seconds: at the opening and closing every millisecond counts.
+            return _EPOCH + timedelta(milliseconds=self.timestamp)
+        except OverflowError as error:
             raise ValueError(str(error)) from error
 
 
@@ -65,10 +78,17 @@ class Ballot:
 
 @attrs.frozen
 class ElectionRules:
-    """What ballots are checked against besides the register."""
+    """What ballots are checked against besides the register.
+
+    Attributes:
+        candidate_ids: Who can be voted for.
+        draw: Makes the choice where a ballot brings none.
+        hours: When ballots count, by their records' timestamps.
+    """
 
     candidate_ids: Collection[str]
     draw: ChoiceDraw
+    hours: PollingHours = attrs.field(factory=PollingHours)
 
 
 def read_ballots(records: Iterable[Record]) -> tuple[list[Ballot], list[Rejection]]:
@@ -93,7 +113,7 @@ def validate(
     Args:
         ballots: What was cast.
         register: The registered voters among those who cast it, by voter_id.
-        rules: The candidates, and the draw for ballots without a choice.
+        rules: The candidates, the draw for ballots without a choice, and the polling hours.
 
     Returns:
         The votes, at most one a voter, and the rejections. Whether a voter has voted earlier,
@@ -118,9 +138,11 @@ def _validate_one(
     def rejected(reason: Reason, detail: str) -> Rejection:
         return reject(ballot.record, ballot.voter_id, reason, detail)
 
+    time = ballot.record.time
+    if violation := rules.hours.violation(time):
+        return rejected(Reason.OUTSIDE_HOURS, violation)
     if voter is None:
         return rejected(Reason.UNREGISTERED, "not in the register")
-    time = ballot.record.time
     age = age_on(voter.date_of_birth, time.date())
     if age < VOTING_AGE:
         return rejected(Reason.UNDERAGE, f"{age} years old on {time.date()}, not {VOTING_AGE}")
@@ -153,7 +175,7 @@ def reject(record: Record, voter_id: str | None, reason: Reason, detail: str) ->
     try:
         time = record.time
     except ValueError:
-        time = datetime.fromtimestamp(0, UTC)
+        time = _EPOCH
     return Rejection(
         coordinates=record.coordinates,
         voter_id=voter_id,

@@ -11,9 +11,22 @@ import attrs
 
 from voting_core.wire import decode_object
 
-__all__ = ["AggregateView"]
+__all__ = ["AggregateView", "FallenTotal"]
 
 Row = dict[str, Any]
+
+
+@attrs.frozen
+class FallenTotal:
+    """A key whose last total is not its highest.
+
+    A stream that counts again from the beginning writes such totals until it has caught up.
+    """
+
+    topic: str
+    key: bytes
+    last: int
+    highest: int
 
 
 @attrs.define
@@ -26,6 +39,7 @@ class AggregateView:
 
     votes_topic_id: str
     _rows: dict[str, dict[bytes, Row]] = attrs.field(factory=dict, init=False)
+    _fallen: dict[tuple[str, bytes], int] = attrs.field(factory=dict, init=False)
 
     def apply(self, topic: str, key: bytes, value: bytes) -> bool:
         """Take in one record of an aggregate topic.
@@ -41,7 +55,12 @@ class AggregateView:
             return False
         rows = self._rows.setdefault(topic, {})
         known = rows.get(key)
-        if known is not None and known["total_votes"] >= row["total_votes"]:
+        if known is not None and known["total_votes"] > row["total_votes"]:
+            self._fallen[topic, key] = row["total_votes"]
+            return False
+        if self._fallen:
+            self._fallen.pop((topic, key), None)
+        if known is not None and known["total_votes"] == row["total_votes"]:
             return False
         rows[key] = row
         return True
@@ -49,3 +68,10 @@ class AggregateView:
     def rows(self, topic: str) -> list[Row]:
         """Return the topic's rows, one for each key, in the order in which the keys came up."""
         return list(self._rows.get(topic, {}).values())
+
+    def fallen(self) -> list[FallenTotal]:
+        """Return the keys whose last record holds less than an earlier one."""
+        return [
+            FallenTotal(topic, key, last, self._rows[topic][key]["total_votes"])
+            for (topic, key), last in self._fallen.items()
+        ]

@@ -1,7 +1,9 @@
 """Counting the votes anew in each place that holds them: tables, votes_topic, aggregates."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TypeVar
 
 import attrs
 import psycopg
@@ -9,11 +11,28 @@ from confluent_kafka.admin import AdminClient
 
 from voting_core import topics
 from voting_core.aggregates import AggregateView
+from voting_core.exceptions import WireError
 from voting_core.kafka import read_to_end, topic_ids
+from voting_core.rules import age_band
 from voting_core.settings import KafkaSettings
-from voting_core.wire import decode_object
+from voting_core.staging import NamedCandidate, stage_votes, temporary_tables
 
-__all__ = ["Count", "count_aggregates", "count_postgres", "count_rejections", "count_votes_topic"]
+__all__ = [
+    "Count",
+    "count_aggregates",
+    "count_postgres",
+    "count_rejections",
+    "count_view",
+    "count_votes",
+    "count_votes_topic",
+    "names_of",
+]
+
+K = TypeVar("K")
+
+
+def _without_zeros(counter: Mapping[K, int]) -> dict[K, int]:
+    return {key: votes for key, votes in counter.items() if votes}
 
 
 @attrs.frozen
@@ -21,8 +40,10 @@ class Count:
     """The votes as one place holds them; candidates by id, without entries of zero votes.
 
     Attributes:
-        duplicates: Votes beyond the first of a voter.
         names: Name of each candidate by id, as that place has it.
+        duplicates: Votes beyond the first of a voter.
+        demographics: Votes by dimension (`gender`, `age_band`) and value.
+        minutes: Votes by minute (UTC, as 2024-11-05T17:03:00Z) and candidate.
     """
 
     votes: int
@@ -31,6 +52,8 @@ class Count:
     candidates_by_location: Mapping[tuple[str, str], int]
     names: Mapping[str, str]
     duplicates: int = 0
+    demographics: Mapping[tuple[str, str], int] = attrs.field(factory=dict)
+    minutes: Mapping[tuple[str, str], int] = attrs.field(factory=dict)
 
     def by_name(self) -> dict[str, int]:
         """Return the votes of each candidate by name."""
@@ -39,25 +62,88 @@ class Count:
             totals[self.names[candidate_id]] += votes
         return dict(totals)
 
+    def plus(self, other: "Count") -> "Count":
+        """Return the votes of both."""
+        return self._combined(other, 1)
 
-def count_postgres(conn: psycopg.Connection) -> Count:
-    """Count the table `votes`."""
+    def minus(self, part: "Count") -> "Count":
+        """Return the votes without those of a part of them."""
+        return self._combined(part, -1)
+
+    def _combined(self, other: "Count", sign: int) -> "Count":
+        def combined(one: Mapping[K, int], two: Mapping[K, int]) -> dict[K, int]:
+            keys = one.keys() | two.keys()
+            return _without_zeros({key: one.get(key, 0) + sign * two.get(key, 0) for key in keys})
+
+        return attrs.evolve(
+            self,
+            votes=self.votes + sign * other.votes,
+            candidates=combined(self.candidates, other.candidates),
+            locations=combined(self.locations, other.locations),
+            candidates_by_location=combined(
+                self.candidates_by_location, other.candidates_by_location
+            ),
+            demographics=combined(self.demographics, other.demographics),
+            minutes=combined(self.minutes, other.minutes),
+        )
+
+
+def count_votes(
+    conn: psycopg.Connection, source: str, names: Mapping[str, str], duplicates: int = 0
+) -> Count:
+    """Count rows that hold a vote each, in one pass over them.
+
+    Args:
+        conn: The connection.
+        source: What stands after FROM and yields candidate_id, state, gender, age and
+            voting_time.
+        names: Name of each candidate by id.
+        duplicates: Votes beyond the first of a voter among them.
+    """
     rows = conn.execute(
-        "SELECT candidate_id, candidate_name, state, count(*) FROM votes"
-        " JOIN candidates USING (candidate_id) GROUP BY candidate_id, candidate_name, state"
-    ).fetchall()
+        "SELECT GROUPING(state, gender, age, minute), candidate_id, state, gender, age, minute,"
+        " count(*) FROM (SELECT candidate_id, state, gender, age,"
+        f" date_trunc('minute', voting_time AT TIME ZONE 'UTC') AS minute FROM {source}) AS vote"
+        " GROUP BY GROUPING SETS ((state, candidate_id), (gender), (age), (minute, candidate_id))"
+    )
+    by_location: Counter[tuple[str, str]] = Counter()
+    demographics: Counter[tuple[str, str]] = Counter()
+    minutes: Counter[tuple[str, str]] = Counter()
+    for grouping, candidate_id, state, gender, age, minute, votes in rows:
+        if grouping == 0b0111:
+            by_location[state, candidate_id] += votes
+        elif grouping == 0b1011:
+            demographics["gender", gender] += votes
+        elif grouping == 0b1101:
+            demographics["age_band", age_band(age)] += votes
+        else:
+            minutes[_minute(minute), candidate_id] += votes
     candidates: Counter[str] = Counter()
     locations: Counter[str] = Counter()
-    for candidate_id, _, state, votes in rows:
+    for (state, candidate_id), votes in by_location.items():
         candidates[candidate_id] += votes
         locations[state] += votes
     return Count(
-        votes=candidates.total(),
+        votes=by_location.total(),
         candidates=dict(candidates),
         locations=dict(locations),
-        candidates_by_location={(state, cid): votes for cid, _, state, votes in rows},
-        names={candidate_id: name for candidate_id, name, _, _ in rows},
+        candidates_by_location=dict(by_location),
+        names=names,
+        duplicates=duplicates,
+        demographics=dict(demographics),
+        minutes=dict(minutes),
     )
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.isoformat()[:16]}:00Z"
+
+
+def count_postgres(conn: psycopg.Connection) -> Count:
+    """Count the table `votes`."""
+    rows = conn.execute("SELECT candidate_id, candidate_name FROM candidates")
+    names: dict[str, str] = dict(rows.fetchall())
+    return count_votes(conn, "votes", names)
 
 
 def count_rejections(conn: psycopg.Connection) -> dict[str, int]:
@@ -66,65 +152,70 @@ def count_rejections(conn: psycopg.Connection) -> dict[str, int]:
     return dict(rows.fetchall())
 
 
+def names_of(candidates: Iterable[NamedCandidate]) -> dict[str, str]:
+    """Return the name of each candidate by id."""
+    return {candidate_id: name for candidate_id, name, _ in candidates}
+
+
 def count_votes_topic(
     settings: KafkaSettings, admin: AdminClient, conn: psycopg.Connection
 ) -> Count:
     """Read `votes_topic` from the beginning and count its records.
 
-    Voters are told apart in a temporary table, so memory does not grow with the votes.
+    They are counted in a temporary table, so memory does not grow with the votes.
+
+    Raises:
+        WireError: A record is no vote.
     """
-    by_both: Counter[tuple[str, str]] = Counter()
-    names: dict[str, str] = {}
-
-    def voter_ids() -> Iterator[str]:
-        for message in read_to_end(settings, admin, topics.VOTES.name):
-            vote = decode_object(message.value())
-            by_both[vote["state"], vote["candidate_id"]] += 1
-            names[vote["candidate_id"]] = vote["candidate_name"]
-            yield vote["voter_id"]
-
-    with conn.transaction(), conn.cursor() as cursor:
-        cursor.execute("CREATE TEMPORARY TABLE counted (voter_id text) ON COMMIT DROP")
-        with cursor.copy("COPY counted FROM STDIN") as copy:
-            for voter_id in voter_ids():
-                copy.write_row((voter_id,))
-        cursor.execute("SELECT count(*) - count(DISTINCT voter_id) FROM counted")
-        row = cursor.fetchone()
-    candidates: Counter[str] = Counter()
-    locations: Counter[str] = Counter()
-    for (state, candidate_id), votes in by_both.items():
-        candidates[candidate_id] += votes
-        locations[state] += votes
-    return Count(
-        votes=by_both.total(),
-        candidates=dict(candidates),
-        locations=dict(locations),
-        candidates_by_location=dict(by_both),
-        names=names,
-        duplicates=int(row[0]) if row else 0,
-    )
+    with temporary_tables(conn, "staged_votes"):
+        staged = stage_votes(conn, read_to_end(settings, admin, topics.VOTES.name))
+        if staged.unreadable:
+            raise WireError(f"{topics.VOTES.name} {staged.examples[0]}")
+        row = conn.execute("SELECT count(*) - count(DISTINCT voter_id) FROM staged_votes")
+        (duplicates,) = row.fetchone() or (0,)
+        return count_votes(conn, "staged_votes", names_of(staged.candidates), int(duplicates))
 
 
 def count_aggregates(settings: KafkaSettings, admin: AdminClient) -> Count:
     """Read the aggregate topics' totals for the present `votes_topic`."""
     view = AggregateView(topic_ids(admin, [topics.VOTES])[topics.VOTES.name])
-    for topic in (
-        topics.VOTES_PER_CANDIDATE,
-        topics.TURNOUT_BY_LOCATION,
-        topics.VOTES_PER_CANDIDATE_BY_LOCATION,
-    ):
+    for topic in topics.AGGREGATES:
         for message in read_to_end(settings, admin, topic.name):
             view.apply(topic.name, message.key() or b"", message.value() or b"")
-    per_candidate = view.rows(topics.VOTES_PER_CANDIDATE.name)
+    return count_view(view)
+
+
+def count_view(view: AggregateView) -> Count:
+    """Return the totals of aggregate topics that have been read.
+
+    Raises:
+        KeyError: A record lacks a field that its topic's records have.
+    """
+
+    def totals(topic: topics.TopicSpec, *columns: str) -> Counter[tuple[str, ...]]:
+        found: Counter[tuple[str, ...]] = Counter()
+        for row in view.rows(topic.name):
+            found[tuple(row[column] for column in columns)] += row["total_votes"]
+        return found
+
+    def single(found: Counter[tuple[str, ...]]) -> dict[str, int]:
+        return _without_zeros({key: votes for (key,), votes in found.items()})
+
+    def paired(found: Counter[tuple[str, ...]]) -> dict[tuple[str, str], int]:
+        return _without_zeros({(one, two): votes for (one, two), votes in found.items()})
+
+    per_candidate = totals(topics.VOTES_PER_CANDIDATE, "candidate_id")
     return Count(
-        votes=sum(row["total_votes"] for row in per_candidate),
-        candidates={row["candidate_id"]: row["total_votes"] for row in per_candidate},
-        locations={
-            row["state"]: row["total_votes"] for row in view.rows(topics.TURNOUT_BY_LOCATION.name)
+        votes=per_candidate.total(),
+        candidates=single(per_candidate),
+        locations=single(totals(topics.TURNOUT_BY_LOCATION, "state")),
+        candidates_by_location=paired(
+            totals(topics.VOTES_PER_CANDIDATE_BY_LOCATION, "state", "candidate_id")
+        ),
+        names={
+            row["candidate_id"]: row["candidate_name"]
+            for row in view.rows(topics.VOTES_PER_CANDIDATE.name)
         },
-        candidates_by_location={
-            (row["state"], row["candidate_id"]): row["total_votes"]
-            for row in view.rows(topics.VOTES_PER_CANDIDATE_BY_LOCATION.name)
-        },
-        names={row["candidate_id"]: row["candidate_name"] for row in per_candidate},
+        demographics=paired(totals(topics.TURNOUT_BY_DEMOGRAPHIC, "dimension", "value")),
+        minutes=paired(totals(topics.VOTES_OVER_TIME, "minute", "candidate_id")),
     )

@@ -25,7 +25,7 @@ def describe(settings: DatabaseSettings) -> str:
 def connect(
     settings: DatabaseSettings, *, autocommit: bool = True, application: str = "voting"
 ) -> psycopg.Connection:
-    """Open a connection.
+    """Open a connection that reads and writes times in UTC.
 
     Args:
         settings: Where the database is.
@@ -38,9 +38,9 @@ def connect(
     """
     address = describe(settings)
     try:
-        return psycopg.connect(
+        connection = psycopg.connect(
             settings.url,
-            autocommit=autocommit,
+            autocommit=True,
             connect_timeout=CONNECT_SECONDS,
             application_name=application,
             # A dead server is noticed within about 20 s, also in the middle of a query.
@@ -48,6 +48,10 @@ def connect(
             keepalives_interval=5,
             keepalives_count=2,
         )
+        # In another zone a time at an end of the calendar is of a year that Python cannot read.
+        connection.execute("SET TIME ZONE 'UTC'")
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
         raise UnreachableError(f"cannot connect to PostgreSQL at {address}: {reason}") from error
+    connection.autocommit = autocommit
+    return connection

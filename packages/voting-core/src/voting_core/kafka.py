@@ -277,7 +277,8 @@ def read_to_end(
     try:
         deadline = time.monotonic() + patience
         while remaining:
-            messages = consumer.consume(10_000, timeout=0.5)
+            # It waits that long for a full batch, also when the end is reached with a smaller one.
+            messages = consumer.consume(10_000, timeout=0.05)
             if messages:
                 deadline = time.monotonic() + patience
             elif time.monotonic() > deadline:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 
 import attrs
 import psycopg
@@ -10,13 +11,38 @@ from psycopg.rows import class_row
 from voting_core.models import Candidate, Voter
 
 __all__ = [
+    "CANDIDATE_COLUMNS",
+    "VOTER_COLUMNS",
     "RegisteredVoter",
     "add_candidates",
     "add_voters",
     "candidates",
     "find_voters",
+    "voter_row",
     "voters_by_location",
 ]
+
+CANDIDATE_COLUMNS = tuple(field.name for field in attrs.fields(Candidate))
+"""Columns of the table `candidates`."""
+
+VOTER_COLUMNS = (
+    "voter_id",
+    "voter_name",
+    "date_of_birth",
+    "gender",
+    "nationality",
+    "registration_number",
+    "address_street",
+    "address_city",
+    "address_state",
+    "address_country",
+    "address_postcode",
+    "email",
+    "phone_number",
+    "picture",
+    "registered_age",
+)
+"""Columns of the table `voters`."""
 
 
 @attrs.frozen
@@ -50,6 +76,28 @@ def add_candidates(conn: psycopg.Connection, new: Iterable[Candidate]) -> None:
         )
 
 
+def voter_row(voter: Voter) -> tuple[Any, ...]:
+    """Return a voter as a row of the table, in the order of `VOTER_COLUMNS`."""
+    address = voter.address
+    return (
+        voter.voter_id,
+        voter.voter_name,
+        voter.date_of_birth,
+        voter.gender,
+        voter.nationality,
+        voter.registration_number,
+        address.street,
+        address.city,
+        address.state,
+        address.country,
+        address.postcode,
+        voter.email,
+        voter.phone_number,
+        voter.picture,
+        voter.registered_age,
+    )
+
+
 def add_voters(conn: psycopg.Connection, voters: Sequence[Voter]) -> int:
     """Register voters in one transaction; those registered already are left as they are.
 
@@ -61,32 +109,9 @@ def add_voters(conn: psycopg.Connection, voters: Sequence[Voter]) -> int:
             "CREATE TEMPORARY TABLE IF NOT EXISTS arriving_voters"
             " (LIKE voters INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
         )
-        with cursor.copy(
-            "COPY arriving_voters (voter_id, voter_name, date_of_birth, gender, nationality,"
-            " registration_number, address_street, address_city, address_state, address_country,"
-            " address_postcode, email, phone_number, picture, registered_age) FROM STDIN"
-        ) as copy:
+        with cursor.copy(f"COPY arriving_voters ({', '.join(VOTER_COLUMNS)}) FROM STDIN") as copy:
             for voter in voters:
-                address = voter.address
-                copy.write_row(
-                    (
-                        voter.voter_id,
-                        voter.voter_name,
-                        voter.date_of_birth,
-                        voter.gender,
-                        voter.nationality,
-                        voter.registration_number,
-                        address.street,
-                        address.city,
-                        address.state,
-                        address.country,
-                        address.postcode,
-                        voter.email,
-                        voter.phone_number,
-                        voter.picture,
-                        voter.registered_age,
-                    )
-                )
+                copy.write_row(voter_row(voter))
         cursor.execute("INSERT INTO voters SELECT * FROM arriving_voters ON CONFLICT DO NOTHING")
         return cursor.rowcount
 

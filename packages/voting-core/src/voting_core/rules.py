@@ -3,14 +3,14 @@
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from itertools import accumulate
 
 import attrs
 
 from voting_core.exceptions import InputError
 
-__all__ = ["VOTING_AGE", "ChoiceDraw", "age_band", "age_on"]
+__all__ = ["VOTING_AGE", "ChoiceDraw", "PollingHours", "age_band", "age_on"]
 
 VOTING_AGE = 18
 """Years that a voter must have completed on the day of the vote."""
@@ -29,6 +29,27 @@ def age_band(age: int) -> str:
         return "18-24"
     low = (age - 5) // 10 * 10 + 5
     return f"{low}-{low + 9}"
+
+
+@attrs.frozen
+class PollingHours:
+    """When ballots may be cast; a side that is not set is open-ended.
+
+    Attributes:
+        open: The first moment that counts, with its offset from UTC.
+        close: The first moment that does not count any more, with its offset from UTC.
+    """
+
+    open: datetime | None = None
+    close: datetime | None = None
+
+    def violation(self, time: datetime) -> str | None:
+        """Return why a ballot of that time, which has an offset, does not count, or None."""
+        if self.open is not None and time < self.open:
+            return f"cast before the polls opened at {self.open.isoformat()}"
+        if self.close is not None and time >= self.close:
+            return f"cast after the polls closed at {self.close.isoformat()}"
+        return None
 
 
 @attrs.frozen

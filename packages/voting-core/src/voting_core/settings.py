@@ -8,21 +8,25 @@ Settings are read once, by the command line, and passed down.
 
 import functools
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import attrs
 import typed_settings as ts
 from typed_settings import SecretStr
+from typed_settings.converters import get_default_cattrs_converter
 from typed_settings.exceptions import TsError
 
 from voting_core.exceptions import InputError
+from voting_core.rules import PollingHours
 
 __all__ = [
     "DatabaseSettings",
     "DrawSettings",
     "KafkaSettings",
     "LogSettings",
+    "PollSettings",
     "settings_options",
 ]
 
@@ -46,18 +50,27 @@ class DatabaseSettings:
     )
 
 
+def _one_of(*choices: str) -> Callable[[Any, Any, str], None]:
+    # That of attrs repeats the whole definition of the field in its message.
+    def check(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
+        if value not in choices:
+            raise ValueError(f"{attribute.name}: {value!r} is none of {', '.join(choices)}")
+
+    return check
+
+
 @attrs.frozen
 class LogSettings:
     """How the log is written, to standard error."""
 
     level: str = ts.option(
         default="info",
-        validator=attrs.validators.in_(("debug", "info", "warning", "error")),
+        validator=_one_of("debug", "info", "warning", "error"),
         help="Least severe level to log: debug, info, warning or error.",
     )
     format: str = ts.option(
         default="auto",
-        validator=attrs.validators.in_(("auto", "console", "json")),
+        validator=_one_of("auto", "console", "json"),
         help="console, json, or auto: console on a terminal, else json.",
     )
 
@@ -74,8 +87,57 @@ class DrawSettings:
     )
 
 
+def _has_offset(_: Any, attribute: "attrs.Attribute[Any]", moment: datetime | None) -> None:
+    if moment is not None and moment.utcoffset() is None:
+        raise ValueError(
+            f"polls {attribute.name}: {moment.isoformat()} has no offset from UTC; "
+            "write 2026-11-03T07:00:00-05:00, or Z for UTC"
+        )
+
+
+@attrs.frozen
+class PollSettings:
+    """When ballots may be cast; by default at any time.
+
+    Attributes:
+        open: The first moment that counts.
+        close: The first moment that does not count any more.
+    """
+
+    open: datetime | None = ts.option(
+        default=None,
+        validator=_has_offset,
+        help="When the polls open, as 2026-11-03T07:00:00-05:00: a ballot with an earlier "
+        "timestamp does not count. By default there is no beginning.",
+        # click's own type reads neither fractions of a second nor a Z.
+        click={"type": str, "metavar": "TIME"},
+    )
+    close: datetime | None = ts.option(
+        default=None,
+        validator=_has_offset,
+        help="When the polls close: a ballot with this timestamp or a later one does not count. "
+        "By default there is no end.",
+        click={"type": str, "metavar": "TIME"},
+    )
+
+    @close.validator
+    def _ends_after_beginning(
+        self, attribute: "attrs.Attribute[Any]", close: datetime | None
+    ) -> None:
+        if close is not None and self.open is not None and close <= self.open:
+            raise ValueError(
+                f"polls close: {close.isoformat()} is not after the opening, "
+                f"{self.open.isoformat()}"
+            )
+
+    @property
+    def hours(self) -> PollingHours:
+        """The rule that these settings make."""
+        return PollingHours(self.open, self.close)
+
+
 SHARED_SECTION = "voting"
-SHARED = ("kafka", "database", "draw", "log")
+SHARED = ("kafka", "database", "draw", "polls", "log")
 
 
 class _SharedFormat(ts.TomlFormat):
@@ -104,9 +166,15 @@ def settings_options(settings: type[Any], command: str) -> Callable[[Any], Any]:
         ts.EnvLoader("VOTING_"),
     ]
 
+    # With detailed validation the message of a validator in a nested class would be lost.
+    converter = get_default_cattrs_converter()
+    converter.detailed_validation = False
+
     def decorate(function: Any) -> Any:
         try:
-            return ts.click_options(settings, loaders, show_envvars_in_help=True)(function)
+            return ts.click_options(
+                settings, loaders, converter=converter, show_envvars_in_help=True
+            )(function)
         except TsError as error:
             # Files are read while commands are defined, which is too early to end the process.
             message = str(error)

@@ -16,7 +16,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 from cattrs.preconf.orjson import OrjsonConverter, make_converter
 
 from voting_core.exceptions import WireError
-from voting_core.models import Address, Rejection, StoredVote, Voter
+from voting_core.models import Address, Candidate, Rejection, StoredVote, Voter
 
 __all__ = [
     "MAX_VOTER_BYTES",
@@ -32,6 +32,8 @@ __all__ = [
     "encode_vote",
     "encode_voter",
     "iso_utc",
+    "read_candidate",
+    "read_voter",
 ]
 
 MAX_VOTER_BYTES = 1_000_000
@@ -112,9 +114,8 @@ def compound_key(*parts: str | int) -> bytes:
 
 def iso_utc(moment: datetime) -> str:
     """Return a moment as text in UTC with milliseconds, such as 2024-11-05T17:03:59.250Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + (
-        f"{moment.microsecond // 1000:03d}Z"
-    )
+    # strftime writes years before 1000 with fewer digits.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def decode_object(value: bytes | None) -> dict[str, Any]:
@@ -147,20 +148,51 @@ def decode_voter(value: bytes | None) -> Voter:
     """
     if value is not None and len(value) > MAX_VOTER_BYTES:
         raise WireError(f"oversized: {len(value):,} bytes, at most {MAX_VOTER_BYTES:,} are read")
-    voter = _structure(decode_object(value), Voter)
-    for name, text in (
+    return read_voter(decode_object(value))
+
+
+def read_voter(fields: dict[str, Any]) -> Voter:
+    """Read a voter, with a nested address, from a JSON object.
+
+    Raises:
+        WireError: It is no voter; the message names the first field that is wrong, and why.
+    """
+    voter = _structure(fields, Voter)
+    _check_filled(
         ("voter_id", voter.voter_id),
         ("voter_name", voter.voter_name),
         ("gender", voter.gender),
         ("address.state", voter.address.state),
         ("choice", voter.choice),
-    ):
+    )
+    _check_ids(("voter_id", voter.voter_id), ("choice", voter.choice))
+    return voter
+
+
+def read_candidate(fields: dict[str, Any]) -> Candidate:
+    """Read a candidate from a JSON object.
+
+    Raises:
+        WireError: It is none; the message names the first field that is wrong, and why.
+    """
+    candidate = _structure(fields, Candidate)
+    _check_filled(
+        ("candidate_id", candidate.candidate_id), ("candidate_name", candidate.candidate_name)
+    )
+    _check_ids(("candidate_id", candidate.candidate_id))
+    return candidate
+
+
+def _check_filled(*texts: tuple[str, str | None]) -> None:
+    for name, text in texts:
         if text is not None and not text.strip():
             raise WireError(f"{name}: must not be empty")
-    for name, text in (("voter_id", voter.voter_id), ("choice", voter.choice)):
+
+
+def _check_ids(*texts: tuple[str, str | None]) -> None:
+    for name, text in texts:
         if text is not None and len(text) > MAX_ID_CHARS:
             raise WireError(f"{name}: longer than {MAX_ID_CHARS} characters")
-    return voter
 
 
 def _structure(found: dict[str, Any], kind: type[T]) -> T:

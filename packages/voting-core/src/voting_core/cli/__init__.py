@@ -3,7 +3,10 @@
 import click
 
 from voting_core.cli.base import COMMAND
-from voting_core.cli.check import reconcile, status
+from voting_core.cli.check import status
+from voting_core.cli.reconciliation import reconcile
+from voting_core.cli.register import import_
+from voting_core.cli.results import certify, export, verify
 from voting_core.cli.setup import init, reset
 from voting_core.command import run_command
 
@@ -16,7 +19,7 @@ def cli() -> None:
     """Set up, watch and check an election."""
 
 
-for command in (init, reset, status, reconcile):
+for command in (init, import_, reset, status, reconcile, certify, export, verify):
     cli.add_command(command)
 
 

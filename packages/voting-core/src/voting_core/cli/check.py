@@ -1,4 +1,4 @@
-"""`voting status` and `voting reconcile`."""
+"""`voting status`."""
 
 import json
 
@@ -9,11 +9,10 @@ from rich.table import Table
 
 from voting_core.cli.base import COMMAND, OperatorSettings, connected
 from voting_core.migrations import check_schema
-from voting_core.reconcile import differences, take_census
 from voting_core.settings import settings_options
 from voting_core.status import pipeline_status
 
-__all__ = ["reconcile", "status"]
+__all__ = ["status"]
 
 
 @click.command()
@@ -36,25 +35,3 @@ def status(settings: OperatorSettings, as_json: bool) -> None:
         table.add_row(f"rejected: {reason}", f"{count:,}")
     table.add_row("votes tallied", f"{found.flow.tallied:,}")
     Console().print(table)
-
-
-@click.command()
-@settings_options(OperatorSettings, COMMAND)
-def reconcile(settings: OperatorSettings) -> int:
-    """Compare PostgreSQL, votes_topic and the aggregates; exit code 1 when they disagree."""
-    with connected(settings) as (admin, conn):
-        check_schema(conn)
-        counts = take_census(settings.kafka, admin, conn)
-    found = differences(counts)
-    if not found:
-        votes = counts["postgres"].votes
-        click.echo(f"{votes:,} votes: PostgreSQL, votes_topic and the aggregates agree")
-        return 0
-    table = Table("Figure", *counts, title="Disagreements")
-    for difference in found:
-        table.add_row(
-            difference.figure,
-            *[f"{difference.found[p]:,}" if p in difference.found else "" for p in counts],
-        )
-    Console().print(table)
-    return 1

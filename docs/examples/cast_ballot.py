@@ -1,0 +1,29 @@
+"""Cast a ballot: python cast_ballot.py [HOST:PORT], or with VOTING_KAFKA_BOOTSTRAP_SERVERS set."""
+
+import json
+import os
+import sys
+
+from confluent_kafka import KafkaException, Producer
+
+servers = sys.argv[1] if len(sys.argv) > 1 else os.environ["VOTING_KAFKA_BOOTSTRAP_SERVERS"]
+ballot = {
+    "voter_id": "OH-000017",
+    "voter_name": "Zoë Ångström",
+    "date_of_birth": "1980-02-29",
+    "gender": "female",
+    "address": {"state": "Ohio"},
+    "choice": "nora-fields",
+}
+
+
+def delivered(error, message):
+    """Say where the ballot is now, or fail: flush() raises what is raised here."""
+    if error is not None:
+        raise KafkaException(error)
+    print(f"{ballot['voter_id']}: partition {message.partition()}, offset {message.offset()}")
+
+
+producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True})
+producer.produce("voters_topic", json.dumps(ballot), ballot["voter_id"], on_delivery=delivered)
+sys.exit(1 if producer.flush(30) else 0)

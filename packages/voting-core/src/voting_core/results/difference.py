@@ -1,0 +1,14 @@
+"""Where two texts part."""
+
+__all__ = ["first_difference"]
+
+
+def first_difference(found: bytes, expected: bytes) -> int | None:
+    """Return the first line that differs, counted from 1; None when all are equal."""
+    if found == expected:
+        return None
+    lines, wanted = found.split(b"\n"), expected.split(b"\n")
+    for number, (line, other) in enumerate(zip(lines, wanted, strict=False), start=1):
+        if line != other:
+            return number
+    return min(len(lines), len(wanted)) + 1

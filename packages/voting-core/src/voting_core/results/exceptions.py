@@ -1,0 +1,37 @@
+"""Errors about results.
+
+* ContentError: a file of a bundle does not hold what it must
+* RefusedError: the results cannot be certified
+"""
+
+from collections.abc import Sequence
+
+from voting_core.exceptions import VotingError
+
+__all__ = ["ContentError", "RefusedError"]
+
+
+class ContentError(VotingError):
+    """A file of a bundle does not hold what it must.
+
+    Attributes:
+        what: What is wrong.
+        line: Where, counted from 1, or None for the file as a whole.
+    """
+
+    def __init__(self, what: str, line: int | None = None) -> None:
+        super().__init__(what if line is None else f"line {line:,} {what}")
+        self.what = what
+        self.line = line
+
+
+class RefusedError(VotingError):
+    """The results cannot be certified.
+
+    Attributes:
+        reasons: Why not, one line each; at least one.
+    """
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__(f"not certified: {'; '.join(reasons)}")
+        self.reasons = tuple(reasons)

@@ -1,0 +1,68 @@
+"""Writing a bundle's directory."""
+
+from pathlib import Path
+
+import pytest
+
+from voting_core.exceptions import InputError
+from voting_core.results.bundle import new_directory
+
+
+def names(directory: Path) -> list[str]:
+    """Return what a directory holds."""
+    return sorted(path.name for path in directory.iterdir())
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_directory_appears_whole(exists: bool, tmp_path: Path) -> None:
+    """While files are written nothing of the name holds any; then all are there, nothing else."""
+    out = tmp_path / "out"
+    if exists:
+        out.mkdir()
+    with new_directory(out) as partial:
+        (partial / "one").write_text("1")
+        assert not out.exists() or not names(out)
+        assert partial.parent == tmp_path
+    assert names(tmp_path) == ["out"]
+    assert names(out) == ["one"]
+
+
+def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
+    """What was written before something went wrong is gone."""
+
+    def fail() -> None:
+        with new_directory(tmp_path / "out") as partial:
+            (partial / "one").write_text("1")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("out", ["full", "file", "dangling", "nowhere/out"])
+def test_what_is_there_stays(out: str, tmp_path: Path) -> None:
+    """A directory that holds something, a file, or a place that is none is refused untouched."""
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "one").write_text("1")
+    (tmp_path / "file").write_text("1")
+    (tmp_path / "dangling").symlink_to("nothing")
+    with pytest.raises(InputError, match=Path(out).parts[0]), new_directory(tmp_path / out):
+        pytest.fail("was let through")
+    assert names(tmp_path) == ["dangling", "file", "full"]
+    assert names(tmp_path / "full") == ["one"]
+
+
+def test_what_comes_meanwhile_stays(tmp_path: Path) -> None:
+    """A directory that somebody else filled while files were written is not replaced."""
+    out = tmp_path / "out"
+
+    def race() -> None:
+        with new_directory(out):
+            out.mkdir()
+            (out / "theirs").write_text("1")
+
+    with pytest.raises(InputError, match="out"):
+        race()
+    assert names(tmp_path) == ["out"]
+    assert names(out) == ["theirs"]

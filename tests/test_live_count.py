@@ -1,0 +1,89 @@
+"""What docs/live-count.md tells: a register from files, ballots from any client."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Election
+
+from voting_core.java import find_java
+from voting_infra import Stack
+from voting_infra.kafka_libs import resolve_kafka_libs
+from voting_infra.logs import cache_directory
+
+EXAMPLES = ROOT / "docs" / "examples"
+GUIDE = ROOT / "docs" / "live-count.md"
+DECIDE = ("voting-consumer", "run", "--until-idle=0.5")
+
+
+@pytest.fixture
+def registered(election: Election) -> Election:
+    """An election with the guide's candidates and voters."""
+    for what in ("candidates", "voters"):
+        result = election.run("voting", "import", what, str(EXAMPLES / f"{what}.csv"))
+        assert result.returncode == 0, result.stderr
+    return election
+
+
+def cast(election: Election) -> None:
+    """Run the example client."""
+    subprocess.run(
+        [sys.executable, EXAMPLES / "cast_ballot.py", election.kafka.bootstrap_servers],
+        check=True,
+        timeout=60,
+    )
+
+
+def decided(election: Election, *options: str) -> tuple[dict[str, str], Counter[str]]:
+    """Let the consumer decide on what came; return the votes and how many rejections."""
+    result = election.run(*DECIDE, *options)
+    assert result.returncode == 0, result.stderr
+    votes = election.conn.execute("SELECT voter_id, candidate_id FROM votes").fetchall()
+    rejections = election.conn.execute("SELECT reason FROM rejections").fetchall()
+    return dict(votes), Counter(reason for (reason,) in rejections)
+
+
+def test_the_example_client_casts_a_ballot_that_counts(registered: Election) -> None:
+    """Sent twice it counts once; without an argument the variable says where Kafka is."""
+    cast(registered)
+    again = [sys.executable, str(EXAMPLES / "cast_ballot.py")]
+    subprocess.run(again, env=registered.environment(), check=True, timeout=60)
+    assert decided(registered) == ({"OH-000017": "nora-fields"}, {"already_voted": 1})
+
+
+def test_the_guides_console_producer_casts_a_ballot_that_counts(
+    registered: Election, stack: Stack, tmp_path: Path
+) -> None:
+    """The line is run as it stands in the guide."""
+    (line,) = re.findall(r"^echo .*kafka-console-producer\.sh.*$", GUIDE.read_text("utf-8"), re.M)
+    java = find_java(os.environ)
+    settings = os.environ.get("VOTING_IVY_SETTINGS")
+    libs = resolve_kafka_libs(
+        registered.supervisor, java, cache_directory(), Path(settings) if settings else None
+    )
+    script = tmp_path / "kafka-console-producer.sh"
+    command = shlex.join([str(java.path), "-cp", libs.class_path])
+    script.write_text(f'#!/bin/sh\nexec {command} org.apache.kafka.tools.ConsoleProducer "$@"\n')
+    script.chmod(0o755)
+    env = registered.environment()
+    env["PATH"] = f"{tmp_path}{os.pathsep}{env['PATH']}"
+    subprocess.run(["sh", "-c", line], env=env, check=True, timeout=120)
+    assert decided(registered) == ({"OH-000018": "victor-hale"}, {})
+
+
+def test_the_consumer_keeps_polling_hours(registered: Election) -> None:
+    """A ballot before the opening is rejected, and does not use up the vote."""
+    soon = datetime.now(UTC) + timedelta(hours=1)
+    cast(registered)
+    assert decided(registered, f"--polls-open={soon.isoformat()}") == ({}, {"outside_hours": 1})
+    cast(registered)
+    assert decided(registered, f"--polls-close={soon.isoformat()}") == (
+        {"OH-000017": "nora-fields"},
+        {"outside_hours": 1},
+    )
