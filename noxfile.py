@@ -141,6 +141,17 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def chaos(session: nox.Session) -> None:
+    """Kill everything in turn under load and look for lost votes; `-- --help` lists the options."""
+    install(session, "infra")
+    session.run(
+        *("python", "-m", "voting_infra.chaos", *session.posargs),
+        interrupt_timeout=STOP_SECONDS,
+        terminate_timeout=STOP_SECONDS,
+    )
+
+
+@nox.session(default=False)
 def build(session: nox.Session) -> None:
     """Build a wheel and a source distribution of each package into dist/."""
     shutil.rmtree(ROOT / "dist", ignore_errors=True)

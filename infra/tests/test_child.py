@@ -196,3 +196,18 @@ def test_the_reaper_has_nothing_to_do_after_an_orderly_end(tmp_path: Path) -> No
         start(supervisor, "pass").wait(20)
         supervisor.make_directory("test")
     assert (tmp_path / "reaper.log").read_text() == ""
+
+
+def test_a_leader_killed_alone_takes_its_session_along_later(supervisor: Supervisor) -> None:
+    """Killing the leader returns at once; who is left of its session has ended by the end."""
+    code = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+    child = start(supervisor, code)
+    other = int(first_line(child))
+    child.kill_leader()
+    assert child.wait(20) == -signal.SIGKILL
+    assert not is_alive(other)

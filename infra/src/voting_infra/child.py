@@ -225,6 +225,15 @@ class Child:
                     raise SupervisionError(f"{self.name}: {error}") from error
         return self.wait()
 
+    def kill_leader(self) -> None:
+        """Kills the process alone, at once, and does not wait.
+
+        What is left of its session is ended as after any other end: asked first, killed later.
+        """
+        with self._lock:
+            if self._returncode is None:
+                _reaper.send([self.pid], signal.SIGKILL)
+
     def pause(self) -> None:
         """Stops the whole family from running until `resume`; it keeps its connections."""
         with self._lock:

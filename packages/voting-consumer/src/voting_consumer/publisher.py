@@ -1,7 +1,9 @@
 """Publishing what was decided: one Kafka transaction a batch."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import structlog
@@ -21,6 +23,9 @@ TRANSACTION_SECONDS = 10
 
 CALL_SECONDS = 60.0
 
+HUNG_SECONDS = 12.0
+"""Longer than a transaction lives: a call that has not come back by then never need do so."""
+
 log = structlog.get_logger()
 
 
@@ -39,16 +44,14 @@ class Publisher:
             transactional_id: Stable for an instance; a second process of the same fences off
                 the first.
         """
-        self._producer = Producer(
-            client_config(
-                settings,
-                transactional_id=transactional_id,
-                transaction_timeout_ms=TRANSACTION_SECONDS * 1000,
-                compression_type="lz4",
-                linger_ms=5,
-            )
+        self._config = client_config(
+            settings,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=TRANSACTION_SECONDS * 1000,
+            compression_type="lz4",
+            linger_ms=5,
         )
-        self._call(self._producer.init_transactions)
+        self._producer = self._connect()
 
     def publish(
         self,
@@ -72,8 +75,13 @@ class Publisher:
             self._call(self._producer.begin_transaction)
             for decided, before in batch:
                 self._produce(decided, before)
-            self._call(self._producer.send_offsets_to_transaction, offsets, group_metadata)
+            self._send_offsets(offsets, group_metadata)
             self._call(self._producer.commit_transaction)
+        except TimeoutError as error:
+            log.warning("the producer hangs; going on with another")
+            # Fences the old one off and aborts its transaction.
+            self._producer = self._connect()
+            raise TransactionAborted from error
         except KafkaException as error:
             log.warning("transaction aborted", error=error.args[0].str())
             try:
@@ -81,6 +89,36 @@ class Publisher:
             except KafkaException as failed:
                 raise FatalError(f"cannot abort a transaction: {failed.args[0].str()}") from failed
             raise TransactionAborted from error
+
+    def _connect(self) -> Producer:
+        producer = Producer(self._config)
+        self._call(producer.init_transactions)
+        return producer
+
+    def _send_offsets(self, offsets: list[TopicPartition], group_metadata: Any) -> None:
+        """Send the offsets, in a thread of its own, because librdkafka may never come back.
+
+        It keeps to no time-out there, and waits for ever if the group's coordinator restarts at
+        the wrong moment (librdkafka #5456, #5511).
+
+        Raises:
+            TimeoutError: It has not come back; this producer is of no use any more.
+            KafkaException: The transaction has to be aborted.
+            FatalError: The producer has to be given up.
+        """
+        outcome: Future[None] = Future()
+        send = self._producer.send_offsets_to_transaction
+
+        def run() -> None:
+            try:
+                self._call(send, offsets, group_metadata)
+            except BaseException as error:
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(None)
+
+        threading.Thread(target=run, name="send-offsets", daemon=True).start()
+        outcome.result(HUNG_SECONDS)
 
     def _produce(self, decided: DecidedRange, before: Progress) -> None:
         produce = self._producer.produce
