@@ -2,12 +2,14 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 
 from voting_core.settings import LogSettings
 
-__all__ = ["configure_logging"]
+__all__ = ["configure_logging", "log_above_a_bar"]
 
 
 def configure_logging(settings: LogSettings, service: str) -> None:
@@ -55,3 +57,17 @@ def configure_logging(settings: LogSettings, service: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
+
+
+@contextmanager
+def log_above_a_bar() -> Iterator[None]:
+    """Let log lines go above rich's progress bar instead of through it, while that is shown."""
+    # While it is shown, rich replaces sys.stderr by a stream that prints above the bar.
+    handlers = [h for h in logging.getLogger().handlers if isinstance(h, logging.StreamHandler)]
+    before = [handler.setStream(sys.stderr) for handler in handlers]
+    try:
+        yield
+    finally:
+        for handler, stream in zip(handlers, before, strict=True):
+            if stream is not None:
+                handler.setStream(stream)

@@ -1,6 +1,5 @@
 """Showing how far a file is read: a bar on a terminal, a log line every few seconds otherwise."""
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,8 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+
+from voting_core.logs import log_above_a_bar
 
 __all__ = ["FileProgress", "LogProgress", "show_file_progress"]
 
@@ -100,19 +101,5 @@ def show_file_progress(what: str, size: int | None) -> Iterator[FileProgress]:
         TimeElapsedColumn(),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True) as progress, _log_above():
+    with Progress(*columns, console=console, transient=True) as progress, log_above_a_bar():
         yield _Bar(progress, what, size)
-
-
-@contextmanager
-def _log_above() -> Iterator[None]:
-    """Let log lines go above the bar instead of through it."""
-    # While it is shown, rich replaces sys.stderr by a stream that prints above the bar.
-    handlers = [h for h in logging.getLogger().handlers if isinstance(h, logging.StreamHandler)]
-    before = [handler.setStream(sys.stderr) for handler in handlers]
-    try:
-        yield
-    finally:
-        for handler, stream in zip(handlers, before, strict=True):
-            if stream is not None:
-                handler.setStream(stream)

@@ -1,6 +1,5 @@
 """Showing how far it has come: a bar on a terminal, a log line every few seconds otherwise."""
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,8 @@ import attrs
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from voting_core.logs import log_above_a_bar
 
 __all__ = ["LogProgress", "NoProgress", "ProgressDisplay", "show_progress"]
 
@@ -82,19 +83,5 @@ def show_progress(expected: int) -> Iterator[ProgressDisplay]:
         TextColumn("{task.fields[rate]:,}/s"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress, _log_above():
+    with Progress(*columns, console=Console(stderr=True)) as progress, log_above_a_bar():
         yield _Bar(progress, expected)
-
-
-@contextmanager
-def _log_above() -> Iterator[None]:
-    """Let log lines go above the bar instead of through it."""
-    # While a bar is shown, rich puts in place of sys.stderr a stream that prints above the bar.
-    handlers = [h for h in logging.getLogger().handlers if isinstance(h, logging.StreamHandler)]
-    before = [handler.setStream(sys.stderr) for handler in handlers]
-    try:
-        yield
-    finally:
-        for handler, stream in zip(handlers, before, strict=True):
-            if stream is not None:
-                handler.setStream(stream)
