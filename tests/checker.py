@@ -24,6 +24,7 @@ def read_topic(bootstrap: str, topic: str) -> list[Record]:
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,
         }
     )
     partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions

@@ -243,6 +243,8 @@ def open_reader(settings: KafkaSettings, places: Iterable[TopicPartition]) -> Co
             isolation_level="read_committed",
             enable_partition_eof=True,
             auto_offset_reset="error",
+            # How long the broker may wait for something new before it says that there is nothing.
+            fetch_wait_max_ms=100,
             queued_max_messages_kbytes=16_384,
         )
     )
