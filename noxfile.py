@@ -129,26 +129,26 @@ def integration(session: nox.Session) -> None:
     session.run("pytest", "tests", *session.posargs)
 
 
-@nox.session(default=False)
-def demo(session: nox.Session) -> None:
-    """Count a whole election on real parts; `nox -s demo -- --help` lists the options."""
+def run_election(session: nox.Session, module: str) -> None:
+    """Run a module that starts processes of its own, and let it stop them when interrupted."""
     install(session, "infra")
     session.run(
-        *("python", "-m", "voting_infra.demo", *session.posargs),
+        *("python", "-m", module, *session.posargs),
         interrupt_timeout=STOP_SECONDS,
         terminate_timeout=STOP_SECONDS,
     )
+
+
+@nox.session(default=False)
+def demo(session: nox.Session) -> None:
+    """Count a whole election on real parts; `nox -s demo -- --help` lists the options."""
+    run_election(session, "voting_infra.demo")
 
 
 @nox.session(default=False)
 def chaos(session: nox.Session) -> None:
     """Kill everything in turn under load and look for lost votes; `-- --help` lists the options."""
-    install(session, "infra")
-    session.run(
-        *("python", "-m", "voting_infra.chaos", *session.posargs),
-        interrupt_timeout=STOP_SECONDS,
-        terminate_timeout=STOP_SECONDS,
-    )
+    run_election(session, "voting_infra.chaos")
 
 
 @nox.session(default=False)
