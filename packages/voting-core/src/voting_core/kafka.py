@@ -37,7 +37,6 @@ __all__ = [
     "connect_admin",
     "create_topics",
     "delete_topics",
-    "end_offsets",
     "open_reader",
     "place_of",
     "read_to_end",
@@ -210,13 +209,8 @@ def spans(admin: AdminClient, topic: str) -> dict[int, Span]:
     described = admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_SECONDS)
     partitions = [info.id for info in described[topic].result().partitions]
     starts = _list_offsets(admin, topic, partitions, OffsetSpec.earliest())
-    ends = end_offsets(admin, topic, partitions)
+    ends = _list_offsets(admin, topic, partitions, OffsetSpec.latest())
     return {p: Span(starts[p], ends[p]) for p in partitions}
-
-
-def end_offsets(admin: AdminClient, topic: str, partitions: Iterable[int]) -> dict[int, int]:
-    """Return the offset behind the last record of each partition, committed or not."""
-    return _list_offsets(admin, topic, partitions, OffsetSpec.latest())
 
 
 def _list_offsets(

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from voting_core import register, topics
 from voting_core.aggregates import FallenTotal
 from voting_core.census import Count, count_rejections, count_votes, names_of
-from voting_core.kafka import end_offsets, read_to_end, spans, topic_ids
+from voting_core.kafka import read_to_end, spans, topic_ids
 from voting_core.reconcile import checks
 from voting_core.reconcile.agreement import Places, check_counts, check_names, check_reasons
 from voting_core.reconcile.cut import partition_cuts, store_cuts
@@ -163,7 +163,7 @@ def _compare(
     _check_readable(staged, findings)
     # The tables' moment begins with this.
     checks.find_mismatches(conn)
-    ends = end_offsets(admin, topics.VOTERS.name, list(spans(admin, topics.VOTERS.name)))
+    ends = {p: span.end for p, span in spans(admin, topics.VOTERS.name).items()}
     repeated = checks.check_votes(conn, findings)
     checks.check_rejections(conn, findings)
     checks.check_decisions(conn, findings, staged.voters_topic_id, ends)
