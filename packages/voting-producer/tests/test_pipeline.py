@@ -36,10 +36,13 @@ class World:
         """Return the candidates."""
         return dict(self.standing)
 
-    def add_candidates(self, new: Sequence[Candidate]) -> None:
-        """Register candidates."""
+    def add_first_candidates(self, new: Sequence[Candidate]) -> bool:
+        """Register candidates if there are none."""
+        if self.standing:
+            return False
         self.events.append(("candidates", tuple(c.candidate_id for c in new)))
         self.standing.update({c.candidate_id: c for c in new})
+        return True
 
     def add_voters(self, voters: Sequence[Voter]) -> None:
         """Register voters."""
@@ -142,6 +145,34 @@ def test_registered_candidates_are_used() -> None:
     tally, _ = run(ListSource([someone(1)]), world)
     assert "candidates" not in [name for name, _ in world.events]
     assert tally.votes_by_name() == {"Ann": 1}
+
+
+@attrs.define
+class Overtaken(World):
+    """A register in which somebody else registers candidates first, just before this producer."""
+
+    others: tuple[Candidate, ...] = ()
+
+    def add_first_candidates(self, new: Sequence[Candidate]) -> bool:
+        """Find the others' candidates there."""
+        self.standing.update({c.candidate_id: c for c in self.others})
+        return super().add_first_candidates(new)
+
+
+def test_another_producer_may_be_first() -> None:
+    """Candidates that another producer registers meanwhile are used like any registered before."""
+    world = Overtaken(others=(ANN,))
+    tally, _ = run(ListSource([someone(1)]), world)
+    assert "candidates" not in [name for name, _ in world.events]
+    assert tally.votes_by_name() == {"Ann": 1}
+
+
+def test_another_producer_may_contradict() -> None:
+    """Other candidates than those of a producer that was faster are refused; nothing is sent."""
+    world = Overtaken(others=(attrs.evolve(ANN, candidate_name="Anna"),))
+    with pytest.raises(InputError, match="contradict"):
+        run(ListSource([someone(1)], (ANN,), True), world)
+    assert world.events == []
 
 
 def test_contradiction_writes_nothing() -> None:

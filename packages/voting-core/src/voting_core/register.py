@@ -15,6 +15,7 @@ __all__ = [
     "VOTER_COLUMNS",
     "RegisteredVoter",
     "add_candidates",
+    "add_first_candidates",
     "add_voters",
     "candidates",
     "find_voters",
@@ -43,6 +44,10 @@ VOTER_COLUMNS = (
     "registered_age",
 )
 """Columns of the table `voters`."""
+
+
+# Any number will do, as long as everybody takes the same lock.
+_FIRST_CANDIDATES_LOCK = 0x63616E64
 
 
 @attrs.frozen
@@ -74,6 +79,22 @@ def add_candidates(conn: psycopg.Connection, new: Iterable[Candidate]) -> None:
             " ON CONFLICT DO NOTHING",
             [attrs.astuple(candidate) for candidate in new],
         )
+
+
+def add_first_candidates(conn: psycopg.Connection, new: Iterable[Candidate]) -> bool:
+    """Register candidates unless somebody is registered already.
+
+    Of several callers at the same time one is the first, and the others find its candidates.
+
+    Returns:
+        Whether they were registered.
+    """
+    with conn.transaction():
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", (_FIRST_CANDIDATES_LOCK,))
+        if candidates(conn):
+            return False
+        add_candidates(conn, new)
+        return True
 
 
 def voter_row(voter: Voter) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ from voting_producer.progress import show_progress
 from voting_producer.register import PostgresRegister
 from voting_producer.report import build_report, check_report_path, write_report
 from voting_producer.settings import ProducerSettings
+from voting_producer.slices import Slice
 from voting_producer.sources import Source
 from voting_producer.sources.random_user import RandomUserSource
 from voting_producer.sources.random_user_api import RandomUserApi
@@ -41,6 +42,7 @@ def make_source(settings: ProducerSettings) -> Source:
     Raises:
         InputError: They contradict each other, or the results file cannot be used.
     """
+    part = Slice.parse(settings.slice)
     name = settings.source or ("results" if settings.results else "synthetic")
     if name == "results":
         if settings.results is None:
@@ -48,12 +50,12 @@ def make_source(settings: ProducerSettings) -> Source:
         if settings.voters is not None:
             _log.warning("--voters is not used: the results file decides how many vote")
         file = read_results(settings.results, year=settings.year, office=settings.office)
-        return ResultsSource(file, settings.scale)
+        return ResultsSource(file, settings.scale, part)
     voters = DEFAULT_VOTERS if settings.voters is None else settings.voters
     if name == "synthetic":
-        return SyntheticSource(settings.seed, voters)
+        return SyntheticSource(settings.seed, voters, part)
     api = RandomUserApi(settings.api_url, seed=settings.seed, nationalities=settings.nat)
-    return RandomUserSource(api, voters, settings.page_size)
+    return RandomUserSource(api, voters, settings.page_size, part)
 
 
 def produce(settings: ProducerSettings) -> int:
@@ -90,7 +92,7 @@ def _produce(settings: ProducerSettings, source: Source, stop: Stop) -> int:
             source, register, draw_seed=settings.draw.seed, weights=settings.draw.weights
         )
         if not source.expected:
-            _log.warning("no candidate has enough votes in any state for one voter at this scale")
+            _log.warning("nobody to send: the scale is too large, or there are too many slices")
         _log.info("started", ballots=source.expected, candidates=len(tally.candidates))
         with show_progress(source.expected) as progress:
             times = send_voters(

@@ -32,8 +32,8 @@ class Register(Protocol):
     def candidates(self) -> Mapping[str, Candidate]:
         """Return the registered candidates by id."""
 
-    def add_candidates(self, new: Sequence[Candidate]) -> None:
-        """Register candidates; those registered already stay as they are."""
+    def add_first_candidates(self, new: Sequence[Candidate]) -> bool:
+        """Register candidates unless there are some by now; return whether it did."""
 
     def add_voters(self, voters: Sequence[Voter]) -> None:
         """Register voters and commit; those registered already stay as they are."""
@@ -76,13 +76,14 @@ def prepare_tally(
         InputError: The candidates contradict those registered, or a weight is wrong; nothing was
             written.
     """
-    registered = register.candidates()
-    new = candidates_to_add(source.candidates, registered)
-    standing = {**registered, **{candidate.candidate_id: candidate for candidate in new}}
-    draw = None if source.brings_choices else ChoiceDraw.over(standing, draw_seed, weights)
-    if new:
-        register.add_candidates(new)
-    return Tally(standing, draw)
+    while True:
+        registered = register.candidates()
+        new = candidates_to_add(source.candidates, registered)
+        standing = {**registered, **{candidate.candidate_id: candidate for candidate in new}}
+        draw = None if source.brings_choices else ChoiceDraw.over(standing, draw_seed, weights)
+        # Where another producer was faster, its candidates are looked at as any others.
+        if not new or register.add_first_candidates(new):
+            return Tally(standing, draw)
 
 
 def take_batch(

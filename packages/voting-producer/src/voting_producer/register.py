@@ -64,9 +64,9 @@ class PostgresRegister:
         """Return the registered candidates by id."""
         return self._repeat(register.candidates)
 
-    def add_candidates(self, new: Sequence[Candidate]) -> None:
-        """Register candidates."""
-        self._repeat(lambda conn: register.add_candidates(conn, new))
+    def add_first_candidates(self, new: Sequence[Candidate]) -> bool:
+        """Register candidates unless there are some by now; return whether it did."""
+        return self._repeat(lambda conn: register.add_first_candidates(conn, new))
 
     def add_voters(self, voters: Sequence[Voter]) -> None:
         """Register voters and commit; waits for a database that is lost meanwhile.

@@ -8,6 +8,7 @@ import typed_settings as ts
 from attrs.validators import ge, le, min_len, optional
 
 from voting_core.settings import DatabaseSettings, DrawSettings, KafkaSettings, LogSettings
+from voting_producer.slices import Slice
 
 __all__ = ["ProducerSettings", "SourceName"]
 
@@ -17,6 +18,10 @@ SourceName = Literal["results", "synthetic", "random-user"]
 def _rate(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
     if not 0 <= value < float("inf"):
         raise ValueError(f"'{attribute.name}' must be a finite number of 0 or more: {value}")
+
+
+def _slice(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
+    Slice.parse(value)
 
 
 @attrs.frozen
@@ -54,6 +59,12 @@ class ProducerSettings:
         default="voting",
         validator=min_len(1),
         help="Text that decides who the voters of synthetic and random-user are.",
+    )
+    slice: str = ts.option(
+        default="1/1",
+        validator=_slice,
+        help="Which part of the election to send, as I/N: with 1/2 here and 2/2 elsewhere two "
+        "producers share it.",
     )
     rate: float | None = ts.option(
         default=None,

@@ -1,6 +1,6 @@
 """Voters from the Random User API."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -9,6 +9,7 @@ import structlog
 
 from voting_core.exceptions import InputError
 from voting_core.models import Address, Candidate, Voter
+from voting_producer.slices import WHOLE, Slice
 from voting_producer.sources import Registration
 from voting_producer.sources.random_user_api import MAX_PAGE, RandomUserApi
 
@@ -118,8 +119,9 @@ class RandomUserSource:
 
     Attributes:
         api: Where to ask.
-        expected: How many people to ask for.
+        voters: How many people to ask for, all slices together.
         page_size: People on a page, 1 to 5,000.
+        slice: Which of the pages to ask for.
         skipped: People that were malformed.
 
     Raises:
@@ -127,40 +129,55 @@ class RandomUserSource:
     """
 
     api: RandomUserApi
-    expected: int
+    voters: int
     page_size: int = 1000
+    slice: Slice = WHOLE
     candidates: tuple[Candidate, ...] = attrs.field(default=(), init=False)
     brings_choices: bool = attrs.field(default=False, init=False)
     skipped: int = attrs.field(default=0, init=False)
     _first_page: list[Registration] | None = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.expected > MAX_PAGE * self.page_size:
+        if self.voters > MAX_PAGE * self.page_size:
             raise InputError(
-                f"{self.expected:,} voters are more than the Random User API has: "
+                f"{self.voters:,} voters are more than the Random User API has: "
                 f"{MAX_PAGE:,} pages of {self.page_size:,}"
             )
 
+    @property
+    def expected(self) -> int:
+        """How many people the slice's pages have."""
+        return sum(self._people_on(page) for page in self._pages)
+
     def prepare(self) -> None:
-        """Fetch the first page."""
-        if self._first_page is None:
-            self._first_page = self._fetch(1)
+        """Fetch the slice's first page; a slice may have none."""
+        if self._first_page is None and self._pages:
+            self._first_page = self._fetch(self._pages[0])
 
     def registrations(self) -> Iterator[Registration]:
         """Yield the people who are well-formed; the others count as skipped."""
         self.prepare()
         current, self._first_page = self._first_page or [], None
         yield from current
-        for page in range(2, -(-self.expected // self.page_size) + 1):
+        for page in self._pages[1:]:
             yield from self._fetch(page)
 
     def close(self) -> None:
         """Close the connection."""
         self.api.close()
 
+    @property
+    def _pages(self) -> Sequence[int]:
+        """The numbers of the slice's pages; the API counts from 1."""
+        pages = -(-self.voters // self.page_size)
+        return [position + 1 for position in self.slice.within(range(pages))]
+
+    def _people_on(self, page: int) -> int:
+        return min(self.page_size, self.voters - (page - 1) * self.page_size)
+
     def _fetch(self, page: int) -> list[Registration]:
-        people = self.api.people(page, min(self.page_size, self.expected))
-        wanted = people[: self.expected - (page - 1) * self.page_size]
+        people = self.api.people(page, min(self.page_size, self.voters))
+        wanted = people[: self._people_on(page)]
         voters: dict[str, Voter] = {}
         faults: list[str] = []
         for number, person in enumerate(wanted, start=1):

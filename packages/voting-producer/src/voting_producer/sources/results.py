@@ -9,6 +9,7 @@ import attrs
 from voting_core.models import Candidate
 from voting_producer.candidates import candidate_id
 from voting_producer.people import DIGEST_BYTES, invent_voter
+from voting_producer.slices import WHOLE, Slice
 from voting_producer.sources import Registration
 from voting_producer.sources.results_file import ResultRow, ResultsFile
 from voting_producer.states import find_state
@@ -38,10 +39,12 @@ class ResultsSource:
     Attributes:
         file: The file, read and checked.
         scale: Votes in the file for each voter.
+        slice: Which of the voters are sent, counted in the order of the file.
     """
 
     file: ResultsFile
     scale: int
+    slice: Slice = WHOLE
     candidates: tuple[Candidate, ...] = attrs.field(init=False)
     expected: int = attrs.field(init=False)
     brings_choices: bool = attrs.field(default=True, init=False)
@@ -51,7 +54,8 @@ class ResultsSource:
         self.candidates = tuple(
             Candidate(candidate_id(name), name, party) for name, party in self.file.parties.items()
         )
-        self.expected = sum(voters for _, voters in voters_per_row(self.file.rows, self.scale))
+        voters = sum(voters for _, voters in voters_per_row(self.file.rows, self.scale))
+        self.expected = self.slice.size(voters)
 
     def prepare(self) -> None:
         """Do nothing: the file was checked when it was read."""
@@ -62,14 +66,16 @@ class ResultsSource:
         ids = {candidate.candidate_name: candidate.candidate_id for candidate in self.candidates}
         seed = hashlib.blake2b(digest_size=DIGEST_BYTES)
         seed.update(self.file.digest + f"{self.scale}:".encode())
+        first = 0
         for row, voters in voters_per_row(self.file.rows, self.scale):
             state, choice = state_of(row.state), ids[row.candidate]
             row_seed = seed.copy()
             row_seed.update(f"{row.number}:".encode())
-            for index in range(voters):
+            for position in self.slice.within(range(first, first + voters)):
                 person = row_seed.copy()
-                person.update(b"%d" % index)
+                person.update(b"%d" % (position - first))
                 yield Registration(invent_voter(person.digest(), state, choice), True)
+            first += voters
 
     def close(self) -> None:
         """Do nothing: nothing is open."""

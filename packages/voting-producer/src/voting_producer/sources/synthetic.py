@@ -7,6 +7,7 @@ import attrs
 
 from voting_core.models import Candidate
 from voting_producer.people import DIGEST_BYTES, invent_voter, live_in, turns_out
+from voting_producer.slices import WHOLE, Slice
 from voting_producer.sources import Registration
 
 __all__ = ["SyntheticSource"]
@@ -18,32 +19,40 @@ class SyntheticSource:
 
     Attributes:
         seed: Any text; the same seed gives the same people in the same order.
-        expected: How many people vote.
+        voters: How many people vote, all slices together.
+        slice: Which of those who vote are sent; who stays at home goes with the next who votes.
     """
 
     seed: str
-    expected: int
+    voters: int
+    slice: Slice = WHOLE
     candidates: tuple[Candidate, ...] = attrs.field(default=(), init=False)
     brings_choices: bool = attrs.field(default=False, init=False)
     skipped: int = attrs.field(default=0, init=False)
+
+    @property
+    def expected(self) -> int:
+        """How many ballots the slice has."""
+        return self.slice.size(self.voters)
 
     def prepare(self) -> None:
         """Do nothing: all that is needed is here."""
 
     def registrations(self) -> Iterator[Registration]:
-        """Yield everybody on the register up to the last who votes."""
+        """Yield everybody on the register up to the last who votes, if in the slice."""
         # The seed is hashed for itself, so that no seed can run into the numbers of another.
         seed = hashlib.blake2b(digest_size=DIGEST_BYTES)
         seed.update(hashlib.sha256(self.seed.encode()).digest())
         voted = number = 0
-        while voted < self.expected:
+        while voted < self.voters:
             person = seed.copy()
             person.update(b"%d" % number)
             digest = person.digest()
             state = live_in(digest)
             voter = invent_voter(digest, state)
             votes = turns_out(digest, state, voter.registered_age or 0)
-            yield Registration(voter, votes)
+            if voted in self.slice:
+                yield Registration(voter, votes)
             voted += votes
             number += 1
 

@@ -1,0 +1,53 @@
+"""Several producers of one election, at the same time, on real Kafka and PostgreSQL."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from checker import read_topic
+from conftest import US_2020, Election
+
+from voting_core.database import connect
+from voting_core.models import Candidate
+from voting_core.register import add_first_candidates, candidates
+
+MOMENT_SECONDS = 1.0
+"""How long to see that nothing happens; a rule that is missing lets it happen at once."""
+
+
+def test_slices_sent_at_the_same_time_are_the_whole_election(election: Election) -> None:
+    """Three producers that start together register each candidate and voter, send each ballot."""
+    scale = 100_000
+    run = ("run", f"--results={US_2020}", f"--scale={scale}")
+    producers = [
+        election.start("voting-producer", *run, f"--slice={n}/3", name=f"producer-{n}")
+        for n in (1, 2, 3)
+    ]
+    for producer in producers:
+        assert producer.wait(120) == 0, producer.log_path.read_text()
+    sent = [
+        json.loads(value)
+        for _, value in read_topic(election.kafka.bootstrap_servers, "voters_topic")
+    ]
+    whole = election.run("voting-producer", *run, f"--report={election.directory / 'whole.json'}")
+    assert whole.returncode == 0, whole.stderr
+    report = json.loads((election.directory / "whole.json").read_text())
+    assert len(sent) == report["sent"] == report["votes"]
+    assert len({voter["voter_id"] for voter in sent}) == len(sent)
+    assert election.conn.execute("SELECT count(*) FROM voters").fetchone() == (len(sent),)
+    assert len(candidates(election.conn)) == len(report["candidates"])
+
+
+def test_the_first_candidates_are_those_of_one_producer(election: Election) -> None:
+    """A producer that comes second waits for the first one, and then adds none of its own."""
+    ann, bob = Candidate("a", "Ann"), Candidate("b", "Bob")
+    with (
+        connect(election.database) as first,
+        connect(election.database) as second,
+        ThreadPoolExecutor() as pool,
+    ):
+        with first.transaction():
+            assert add_first_candidates(first, [ann])
+            late = pool.submit(add_first_candidates, second, [bob])
+            assert not wait([late], MOMENT_SECONDS).done
+        assert late.result(30) is False
+        assert candidates(second) == {"a": ann}
