@@ -1,11 +1,15 @@
-"""Kafka helpers, against librdkafka's mock cluster or nobody."""
+"""Kafka helpers, against nobody, or a broker that only pretends."""
 
+from concurrent.futures import Future
+from typing import Any
+
+import attrs
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
-from voting_core import kafka
+from voting_core import kafka, topics
 from voting_core.exceptions import UnreachableError
-from voting_core.kafka import ReliableProducer, connect_admin
+from voting_core.kafka import ReliableProducer, connect_admin, topic_ids
 from voting_core.settings import KafkaSettings
 
 
@@ -30,3 +34,58 @@ def test_a_failed_delivery_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     producer.send("topic", [(b"key", b"value")])
     with pytest.raises(KafkaException):
         producer.flush()
+
+
+@attrs.define
+class Brokers:
+    """Brokers behind an admin client that asks one that has gone until it hears of the others.
+
+    Attributes:
+        news: How many times others have to be asked about before one answers.
+        failure: What the one that has gone comes to.
+    """
+
+    news: int
+    failure: int = KafkaError._TIMED_OUT
+    requests: int = 0
+
+    def describe_topics(self, _: Any, **__: Any) -> dict[str, "Future[Any]"]:
+        """Answer, or not."""
+        self.requests += 1
+        answer: Future[Any] = Future()
+        if self.news > 0:
+            answer.set_exception(KafkaException(KafkaError(self.failure)))
+        else:
+            answer.set_result(attrs.make_class("Topic", ["topic_id"])("id+/"))
+        return {topics.VOTES.name: answer}
+
+    def list_topics(self, **_: Any) -> None:
+        """Tell of the other brokers; at first there is nobody to do so."""
+        self.news -= 1
+        if self.news > 0:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+
+def test_a_broker_that_has_gone_is_asked_no_longer() -> None:
+    """An answer that does not come is asked for again, of the brokers that are there by then."""
+    brokers = Brokers(news=3)
+    assert topic_ids(brokers, [topics.VOTES]) == {"votes_topic": "id-_"}  # type: ignore[arg-type]
+    assert brokers.requests == 4
+
+
+def test_asking_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When no broker answers for long enough, that is the error."""
+    monkeypatch.setattr(kafka, "REQUEST_SECONDS", 0.05)
+    brokers = Brokers(news=10**9)
+    with pytest.raises(KafkaException) as error:
+        topic_ids(brokers, [topics.VOTES])  # type: ignore[arg-type]
+    assert error.value.args[0].code() == KafkaError._TIMED_OUT
+    assert brokers.requests > 1
+
+
+def test_another_error_is_not_asked_about_twice() -> None:
+    """What a broker refuses it would refuse again."""
+    brokers = Brokers(news=1, failure=KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    with pytest.raises(KafkaException):
+        topic_ids(brokers, [topics.VOTES])  # type: ignore[arg-type]
+    assert brokers.requests == 1

@@ -14,7 +14,12 @@ log = structlog.get_logger()
 
 
 def set_up_election(
-    admin: AdminClient, conn: psycopg.Connection, *, partitions: int = 4, replication: int = -1
+    admin: AdminClient,
+    conn: psycopg.Connection,
+    *,
+    partitions: int = 4,
+    replication: int = -1,
+    min_insync_replicas: int = -1,
 ) -> None:
     """Create the tables and topics that do not exist yet.
 
@@ -23,12 +28,20 @@ def set_up_election(
         conn: Connection to PostgreSQL, in autocommit mode.
         partitions: Number of partitions of the log topics.
         replication: Copies of each topic; -1 for the broker's default.
+        min_insync_replicas: Copies that must have a record before it is acknowledged; -1 for the
+            broker's default.
 
     Raises:
         TopicError: A topic is there, but configured in a way that would lose records.
     """
     applied = migrate(conn)
-    created = create_topics(admin, ALL_TOPICS, partitions=partitions, replication=replication)
+    created = create_topics(
+        admin,
+        ALL_TOPICS,
+        partitions=partitions,
+        replication=replication,
+        min_insync_replicas=min_insync_replicas,
+    )
     check_topics(admin, ALL_TOPICS)
     log.info("ready", migrations=[m.name for m in applied], topics=created)
 

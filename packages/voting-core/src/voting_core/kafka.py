@@ -1,10 +1,11 @@
 """Kafka helpers: client configuration, topics, and reading a topic from beginning to end."""
 
+import contextlib
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, wait
+from typing import Any, TypeVar
 
 import attrs
 from confluent_kafka import (
@@ -46,8 +47,12 @@ __all__ = [
 
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
+ATTEMPT_SECONDS = 5.0
 
 _URL_SAFE = str.maketrans("+/", "-_")
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _log = logging.getLogger("librdkafka")
 
@@ -80,6 +85,34 @@ def connect_admin(settings: KafkaSettings) -> AdminClient:
     return admin
 
 
+def _answers(
+    admin: AdminClient, request: Callable[[float], dict[K, "Future[V]"]]
+) -> dict[K, "Future[V]"]:
+    """Ask for something until there are answers, or nobody has given one for half a minute.
+
+    A client asks one broker, by the last that it has heard, and does not notice that this one has
+    gone: it has to be told of the others.
+
+    Args:
+        admin: The connection.
+        request: Asks once, given the seconds to wait for the answers.
+    """
+    deadline = time.monotonic() + REQUEST_SECONDS
+    while True:
+        futures = request(ATTEMPT_SECONDS)
+        wait(futures.values())
+        if time.monotonic() > deadline or not any(map(_timed_out, futures.values())):
+            return futures
+        # If nobody tells, the next attempt says so.
+        with contextlib.suppress(KafkaException):
+            admin.list_topics(timeout=ATTEMPT_SECONDS)
+
+
+def _timed_out(future: "Future[Any]") -> bool:
+    error = future.exception()
+    return isinstance(error, KafkaException) and error.args[0].code() == KafkaError._TIMED_OUT
+
+
 def topic_ids(admin: AdminClient, topics: Iterable[TopicSpec]) -> dict[str, str]:
     """Return each topic's id by its name; a topic that is deleted and recreated gets another.
 
@@ -90,7 +123,10 @@ def topic_ids(admin: AdminClient, topics: Iterable[TopicSpec]) -> dict[str, str]
         TopicError: A topic does not exist.
     """
     names = [topic.name for topic in topics]
-    futures = admin.describe_topics(TopicCollection(names), request_timeout=REQUEST_SECONDS)
+    futures = _answers(
+        admin,
+        lambda seconds: admin.describe_topics(TopicCollection(names), request_timeout=seconds),
+    )
     ids = {}
     for name, future in futures.items():
         try:
@@ -109,7 +145,9 @@ def check_topics(admin: AdminClient, topics: Iterable[TopicSpec]) -> None:
         TopicError: One is missing, or would lose records.
     """
     resources = {ConfigResource(ResourceType.TOPIC, topic.name): topic for topic in topics}
-    futures = admin.describe_configs(list(resources), request_timeout=REQUEST_SECONDS)
+    futures = _answers(
+        admin, lambda seconds: admin.describe_configs(list(resources), request_timeout=seconds)
+    )
     for resource, future in futures.items():
         topic = resources[resource]
         try:
@@ -130,7 +168,12 @@ def check_topics(admin: AdminClient, topics: Iterable[TopicSpec]) -> None:
 
 
 def create_topics(
-    admin: AdminClient, topics: Iterable[TopicSpec], *, partitions: int, replication: int
+    admin: AdminClient,
+    topics: Iterable[TopicSpec],
+    *,
+    partitions: int,
+    replication: int,
+    min_insync_replicas: int = -1,
 ) -> list[str]:
     """Create the topics that are missing and return their names.
 
@@ -139,13 +182,16 @@ def create_topics(
         topics: What is to exist.
         partitions: Number of partitions of those that fix none.
         replication: Number of copies; -1 for the broker's default.
+        min_insync_replicas: Copies that must have a record before it is acknowledged; -1 for the
+            broker's default.
     """
+    copies = {} if min_insync_replicas < 0 else {"min.insync.replicas": str(min_insync_replicas)}
     new = [
         NewTopic(
             topic.name,
             num_partitions=topic.partitions or partitions,
             replication_factor=replication,
-            config=topic.config,
+            config=topic.config | copies,
         )
         for topic in topics
     ]
@@ -206,7 +252,10 @@ class Span:
 
 def spans(admin: AdminClient, topic: str) -> dict[int, Span]:
     """Return what each partition of a topic holds now, records of open transactions included."""
-    described = admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_SECONDS)
+    described = _answers(
+        admin,
+        lambda seconds: admin.describe_topics(TopicCollection([topic]), request_timeout=seconds),
+    )
     partitions = [info.id for info in described[topic].result().partitions]
     starts = _list_offsets(admin, topic, partitions, OffsetSpec.earliest())
     ends = _list_offsets(admin, topic, partitions, OffsetSpec.latest())
@@ -216,10 +265,12 @@ def spans(admin: AdminClient, topic: str) -> dict[int, Span]:
 def _list_offsets(
     admin: AdminClient, topic: str, partitions: Iterable[int], spec: OffsetSpec
 ) -> dict[int, int]:
-    futures: Mapping[TopicPartition, Future[Any]] = admin.list_offsets(
-        {TopicPartition(topic, p): spec for p in partitions},
-        isolation_level=IsolationLevel.READ_UNCOMMITTED,
-        request_timeout=REQUEST_SECONDS,
+    places = {TopicPartition(topic, p): spec for p in partitions}
+    futures: Mapping[TopicPartition, Future[Any]] = _answers(
+        admin,
+        lambda seconds: admin.list_offsets(
+            places, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=seconds
+        ),
     )
     return {place.partition: future.result().offset for place, future in futures.items()}
 

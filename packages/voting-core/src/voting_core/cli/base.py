@@ -39,6 +39,18 @@ class TopicSettings(OperatorSettings):
     replication: int = ts.option(
         default=-1, help="Copies of each topic; -1 for the broker's default."
     )
+    min_insync_replicas: int = ts.option(
+        default=-1,
+        help="Copies that must have a record before it is acknowledged, such as 2 of 3; -1 for the "
+        "broker's default.",
+    )
+
+    @min_insync_replicas.validator
+    def _can_be_had(self, _: "attrs.Attribute[int]", value: int) -> None:
+        if 0 < self.replication < value:
+            raise ValueError(
+                f"'min_insync_replicas' must be {self.replication} at most, as 'replication': {value}"
+            )
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 import sys
 
 import click
+import psycopg
+from confluent_kafka.admin import AdminClient
 
 from voting_core.cli.base import COMMAND, TopicSettings, connected
 from voting_core.election import forget_election, set_up_election
@@ -17,9 +19,7 @@ __all__ = ["init", "reset"]
 def init(settings: TopicSettings) -> None:
     """Create the tables and topics that do not exist yet; may be repeated."""
     with connected(settings) as (admin, conn):
-        set_up_election(
-            admin, conn, partitions=settings.partitions, replication=settings.replication
-        )
+        _set_up(settings, admin, conn)
 
 
 @click.command()
@@ -36,6 +36,14 @@ def reset(settings: TopicSettings, yes: bool) -> None:
         click.confirm("Delete every candidate, voter, vote and topic?", abort=True)
     with connected(settings) as (admin, conn):
         forget_election(admin, conn)
-        set_up_election(
-            admin, conn, partitions=settings.partitions, replication=settings.replication
-        )
+        _set_up(settings, admin, conn)
+
+
+def _set_up(settings: TopicSettings, admin: AdminClient, conn: psycopg.Connection) -> None:
+    set_up_election(
+        admin,
+        conn,
+        partitions=settings.partitions,
+        replication=settings.replication,
+        min_insync_replicas=settings.min_insync_replicas,
+    )
