@@ -20,7 +20,7 @@ from voting_core.logs import configure_logging
 from voting_core.settings import settings_options
 from voting_stream.class_archive import ClassArchive
 from voting_stream.query import start_query
-from voting_stream.session import checkpoint_of, hold_checkpoint, start_session
+from voting_stream.session import checkpoint_of, hold_checkpoint, is_submitted, start_session
 from voting_stream.settings import StreamSettings
 
 __all__ = ["main"]
@@ -46,7 +46,7 @@ def run(settings: StreamSettings) -> None:
     votes_topic_id = topic_ids(admin, [topics.VOTES])[topics.VOTES.name]
     checkpoint = checkpoint_of(settings, votes_topic_id)
     archive = None
-    if settings.class_archives is not None:
+    if settings.class_archives is not None and not is_submitted(os.environ):
         archive = ClassArchive.find(settings.class_archives, java, settings.kafka_package)
     spark = start_session(settings, [archive.java_option] if archive else [])
     try:
@@ -54,7 +54,13 @@ def run(settings: StreamSettings) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _setter(stop))
         lock = hold_checkpoint(spark, checkpoint)
-        log.info("counting", votes_topic_id=votes_topic_id, checkpoint=checkpoint, lock=bool(lock))
+        log.info(
+            "counting",
+            master=spark.sparkContext.master,
+            votes_topic_id=votes_topic_id,
+            checkpoint=checkpoint,
+            lock=bool(lock),
+        )
         _follow(start_query(spark, settings, votes_topic_id, checkpoint), stop)
     finally:
         spark.stop()

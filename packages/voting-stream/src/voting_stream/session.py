@@ -1,7 +1,8 @@
 """The Spark session, and the lock that lets one driver at a time use a checkpoint."""
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,10 +12,20 @@ from pyspark.sql import SparkSession
 from voting_core.exceptions import FatalError
 from voting_stream.settings import StreamSettings
 
-__all__ = ["checkpoint_of", "hold_checkpoint", "start_session"]
+__all__ = ["checkpoint_of", "hold_checkpoint", "is_submitted", "start_session"]
 
 LOCK_SECONDS = 60.0
+LOCAL = "local[*]"
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+
+
+def is_submitted(environ: Mapping[str, str]) -> bool:
+    """Tell whether spark-submit runs this program, which then has its Java and its master already.
+
+    Args:
+        environ: The environment.
+    """
+    return "PYSPARK_GATEWAY_PORT" in environ
 
 
 def start_session(settings: StreamSettings, java_options: Sequence[str]) -> SparkSession:
@@ -24,9 +35,9 @@ def start_session(settings: StreamSettings, java_options: Sequence[str]) -> Spar
         settings: The master, the connector and further configuration.
         java_options: For the driver's Java, beside those in the configuration.
     """
+    master = settings.master or (None if is_submitted(os.environ) else LOCAL)
     builder = (
         SparkSession.builder.appName("voting-stream")
-        .master(settings.master)
         .config("spark.sql.shuffle.partitions", settings.shuffle_partitions)
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.ui.enabled", "false")
@@ -34,7 +45,9 @@ def start_session(settings: StreamSettings, java_options: Sequence[str]) -> Spar
     )
     if settings.kafka_package:
         builder = builder.config("spark.jars.packages", settings.kafka_package)
-    if settings.master.startswith("local"):
+    if master is not None:
+        builder = builder.master(master)
+    if master is not None and master.startswith("local"):
         builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config(
             "spark.driver.host", "127.0.0.1"
         )

@@ -18,8 +18,10 @@ class StreamSettings:
 
     kafka: KafkaSettings = ts.option(factory=KafkaSettings)
     log: LogSettings = ts.option(factory=LogSettings)
-    master: str = ts.option(
-        default="local[*]", help="Spark master: local[N], spark://host:port, k8s://…"
+    master: str | None = ts.option(
+        default=None,
+        help="Spark master: local[N], spark://host:port, k8s://…; by default that of spark-submit "
+        "where it is used, else local[*].",
     )
     checkpoint: str = ts.option(
         default="voting-checkpoint",
@@ -47,7 +49,7 @@ class StreamSettings:
     class_archives: Path | None = ts.option(
         default=None,
         help="Directory for an archive of Java classes with which Spark starts in half the time; "
-        "recorded when a run ends and there is none that fits.",
+        "recorded when a run ends and there is none that fits. spark-submit does without.",
     )
     spark_conf: dict[str, str] = ts.option(
         factory=dict, help="More Spark configuration, KEY=VALUE; may be repeated."
