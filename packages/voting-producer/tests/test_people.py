@@ -14,6 +14,7 @@ from voting_core.wire import decode_voter, encode_voter
 from voting_producer.people import (
     DIGEST_BYTES,
     REFERENCE_DAY,
+    age_of,
     invent_voter,
     live_in,
     turns_out,
@@ -33,7 +34,7 @@ def test_everybody_is_a_sound_adult_voter(digest: bytes) -> None:
     """Any digest gives a voter of 18 to 100 whom the wire format takes and gives back."""
     voter = invent_voter(digest, live_in(digest))
     assert 18 <= age_on(voter.date_of_birth, REFERENCE_DAY) <= 100
-    assert voter.registered_age == age_on(voter.date_of_birth, REFERENCE_DAY)
+    assert voter.registered_age == age_on(voter.date_of_birth, REFERENCE_DAY) == age_of(digest)
     assert decode_voter(encode_voter(voter)) == voter
 
 

@@ -13,7 +13,7 @@ from voting_core.models import Address, Voter
 from voting_producer.names import CITIES, FEMALE_NAMES, MALE_NAMES, STREETS, SURNAMES
 from voting_producer.states import STATES, State
 
-__all__ = ["DIGEST_BYTES", "REFERENCE_DAY", "invent_voter", "live_in", "turns_out"]
+__all__ = ["DIGEST_BYTES", "REFERENCE_DAY", "age_of", "invent_voter", "live_in", "turns_out"]
 
 DIGEST_BYTES = 48
 """Length of the digest that a person is made from; the first 16 bytes are the voter_id."""
@@ -60,12 +60,19 @@ _STATE_ENDS = list(accumulate(state.population for state in STATES))
 # (32 bits) and the turnout.
 _PARTS = struct.Struct(">22x13H")
 _TURNOUT = struct.Struct(">20xH26x")
+_AGE = struct.Struct(">30xH16x")
 
 
 def live_in(digest: bytes) -> State:
     """Draw the state that a person lives in; a more populous one is drawn more often."""
     point = int.from_bytes(digest[16:20], "big") * _STATE_ENDS[-1] >> 32
     return STATES[bisect_right(_STATE_ENDS, point)]
+
+
+def age_of(digest: bytes) -> int:
+    """Draw the age in years that the voter made from the digest has."""
+    (point,) = _AGE.unpack(digest)
+    return _AGES[point]
 
 
 def turns_out(digest: bytes, state: State, age: int) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import attrs
 
 from voting_core.models import Candidate
-from voting_producer.people import DIGEST_BYTES, invent_voter, live_in, turns_out
+from voting_producer.people import DIGEST_BYTES, age_of, invent_voter, live_in, turns_out
 from voting_producer.slices import WHOLE, Slice
 from voting_producer.sources import Registration
 
@@ -49,10 +49,9 @@ class SyntheticSource:
             person.update(b"%d" % number)
             digest = person.digest()
             state = live_in(digest)
-            voter = invent_voter(digest, state)
-            votes = turns_out(digest, state, voter.registered_age or 0)
+            votes = turns_out(digest, state, age_of(digest))
             if voted in self.slice:
-                yield Registration(voter, votes)
+                yield Registration(invent_voter(digest, state), votes)
             voted += votes
             number += 1
 
