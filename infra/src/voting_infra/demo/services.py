@@ -1,12 +1,11 @@
 """The command lines of the four services."""
 
-import os
-import sys
 from pathlib import Path
 
 from voting_infra.child import Command
 from voting_infra.demo.options import DemoOptions
 from voting_infra.logs import cache_directory
+from voting_infra.services import service_command
 from voting_infra.stack import Stack
 
 __all__ = ["Services"]
@@ -22,15 +21,8 @@ class Services:
             stack: What they run on.
             directory: For the stream's checkpoint and the producer's report.
         """
-        self._log_dir = stack.log_dir
+        self._stack = stack
         self._directory = directory
-        # What a user's own settings say of some other Kafka or database is not for this stack.
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("VOTING_")}
-        self._env = inherited | {
-            "VOTING_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-            "VOTING_DATABASE_URL": stack.database_url,
-            "SPARK_LOCAL_IP": "127.0.0.1",
-        }
 
     @property
     def report(self) -> Path:
@@ -49,15 +41,16 @@ class Services:
         if options.api_url is not None:
             args.append(f"--api-url={options.api_url}")
         args.append(f"--rate={options.rate}")
-        return self._command("voting-producer", "run", *args)
+        return service_command(self._stack, "voting-producer", "run", *args)
 
     def consumer(self) -> Command:
         """Return the command that decides on ballots until it is stopped."""
-        return self._command("voting-consumer", "run", "--instance=demo")
+        return service_command(self._stack, "voting-consumer", "run", "--instance=demo")
 
     def stream(self) -> Command:
         """Return the command that tallies until it is stopped."""
-        return self._command(
+        return service_command(
+            self._stack,
             "voting-stream",
             "run",
             f"--checkpoint={self._directory / 'tally'}",
@@ -68,12 +61,6 @@ class Services:
 
     def dashboard(self, port: int) -> Command:
         """Return the command that shows the count on a port of this machine."""
-        return self._command("voting-dashboard", "--host=127.0.0.1", f"--port={port}")
-
-    def _command(self, script: str, *args: str) -> Command:
-        return Command(
-            name=script,
-            argv=[Path(sys.executable).parent / script, *args],
-            env=self._env,
-            log_path=self._log_dir / f"{script}.log",
+        return service_command(
+            self._stack, "voting-dashboard", "--host=127.0.0.1", f"--port={port}"
         )
