@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -9,12 +10,31 @@ import attrs
 from voting_core.java import Java
 from voting_infra.exceptions import ChildError
 from voting_infra.kafka import EmbeddedKafka
-from voting_infra.kafka_libs import KafkaLibs
+from voting_infra.kafka_libs import KafkaLibs, resolve_kafka_libs
+from voting_infra.logs import cache_directory
 from voting_infra.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
 _RECORD_TIMEOUT_S = 120.0
+
+
+def prepare_kafka_libs(supervisor: Supervisor, java: Java, environ: Mapping[str, str]) -> KafkaLibs:
+    """Returns the jars of a Kafka server in the user's cache, with an archive of their classes.
+
+    Args:
+        supervisor: Runs what resolves and records them, where they are not there yet.
+        java: Runs it too.
+        environ: Where `VOTING_IVY_SETTINGS` (an Ivy settings file) is looked up.
+
+    Raises:
+        KafkaLibsError: They cannot be resolved.
+    """
+    settings = environ.get("VOTING_IVY_SETTINGS")
+    libs = resolve_kafka_libs(
+        supervisor, java, cache_directory(), Path(settings) if settings else None
+    )
+    return with_class_archive(supervisor, java, libs)
 
 
 def with_class_archive(supervisor: Supervisor, java: Java, libs: KafkaLibs) -> KafkaLibs:

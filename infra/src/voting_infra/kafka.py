@@ -1,11 +1,13 @@
-"""A single-node Apache Kafka in KRaft mode."""
+"""An Apache Kafka node in KRaft mode: broker and controller in one."""
 
 import base64
 import logging
 import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
@@ -39,10 +41,27 @@ logger.server_config.level = warn
 """
 
 
-class EmbeddedKafka(EmbeddedServer):
-    """A Kafka broker and controller in one Java process, on loopback."""
+@attrs.frozen
+class NodeAddress:
+    """Where a node listens, on loopback.
 
-    name = "Kafka"
+    Attributes:
+        node_id: The node.
+        broker_port: For clients and other brokers.
+        controller_port: For the controllers' quorum.
+    """
+
+    node_id: int
+    broker_port: int
+    controller_port: int
+
+
+class EmbeddedKafka(EmbeddedServer):
+    """A Kafka broker and controller in one Java process, on loopback.
+
+    It is alone unless it is told before its first start, with `join`, that it is not.
+    """
+
     port_count = 2
 
     def __init__(
@@ -51,21 +70,33 @@ class EmbeddedKafka(EmbeddedServer):
         java: Java,
         libs: KafkaLibs,
         *,
+        name: str = "Kafka",
+        node_id: int = 1,
+        cluster_id: str | None = None,
+        heap: str = _HEAP,
         record_archive: Path | None = None,
         timeout: float = 60.0,
     ) -> None:
-        """Prepares a broker with empty logs.
+        """Prepares a node with empty logs.
 
         Args:
             supervisor: Runs it.
             java: Runs it too.
             libs: Its jars.
+            name: What messages call it, and its log.
+            node_id: Its number in its cluster.
+            cluster_id: That of the cluster; a random one by default.
+            heap: Most memory of its heap, as Java reads it.
             record_archive: Where to leave an archive of the classes it has used at an orderly
                 stop, which then takes some seconds longer; by default it leaves none.
             timeout: Seconds within which it must answer after a start.
         """
+        self.name = name
         super().__init__(supervisor, timeout)
-        self.cluster_id = new_cluster_id()
+        self.node_id = node_id
+        self.cluster_id = cluster_id or new_cluster_id()
+        self._cluster: Sequence[NodeAddress] = ()
+        self._heap = heap
         self._java = java
         self._libs = libs
         self._record_archive = record_archive
@@ -84,12 +115,27 @@ class EmbeddedKafka(EmbeddedServer):
         Raises:
             ChildError: It cannot be formatted, or as `start`.
         """
-        self._format()
+        self.format()
         super().start_on_free_ports()
 
-    def _format(self) -> None:
-        # The ports do not matter to the formatted logs, but the tool wants a complete file.
-        properties = self._write_properties(broker_port=1, controller_port=2)
+    def join(self, cluster: Sequence[NodeAddress]) -> None:
+        """Makes the node, which does not run yet, one of several.
+
+        Args:
+            cluster: The addresses of all nodes, with that of this one.
+        """
+        self._cluster = cluster
+        (own,) = (address for address in cluster if address.node_id == self.node_id)
+        self._ports = [own.broker_port, own.controller_port]
+
+    def format(self) -> None:
+        """Formats the logs, which is done once, before the first start.
+
+        Raises:
+            ChildError: They cannot be formatted.
+        """
+        # The addresses do not matter to the formatted logs, but the tool wants a complete file.
+        properties = self._write_properties([NodeAddress(self.node_id, 1, 2)])
         # For a program of one second a simple compiler and collector start faster.
         options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *self._archive_options()]
         tool = ["kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", str(properties)]
@@ -98,9 +144,10 @@ class EmbeddedKafka(EmbeddedServer):
             raise ChildExited(child.name, "has failed", self.log_path, tail(self.log_path))
 
     def _command(self) -> Command:
-        broker_port, controller_port = self._ports
-        properties = self._write_properties(broker_port, controller_port)
-        options = [f"-Xmx{_HEAP}", *self._archive_options()]
+        properties = self._write_properties(
+            self._cluster or [NodeAddress(self.node_id, *self._ports)]
+        )
+        options = [f"-Xmx{self._heap}", *self._archive_options()]
         if self._record_archive is not None:
             options.append(f"-XX:ArchiveClassesAtExit={self._record_archive}")
         return self._java_command(self.name, [*options, "kafka.Kafka", str(properties)])
@@ -119,7 +166,7 @@ class EmbeddedKafka(EmbeddedServer):
             _log.debug("Kafka does not answer yet: %s", error)
             return False
         # A broker is listed once the controller lets it serve; another cluster is not this one.
-        return metadata.cluster_id == self.cluster_id and bool(metadata.brokers)
+        return metadata.cluster_id == self.cluster_id and self.node_id in metadata.brokers
 
     def _java_command(self, name: str, arguments: list[str]) -> Command:
         argv: list[str | Path] = [self._java.path, *QUIET_OPTIONS]
@@ -138,9 +185,9 @@ class EmbeddedKafka(EmbeddedServer):
         archive = self._libs.archive
         return [] if archive is None else [f"-XX:SharedArchiveFile={archive}"]
 
-    def _write_properties(self, broker_port: int, controller_port: int) -> Path:
+    def _write_properties(self, cluster: Sequence[NodeAddress]) -> Path:
         path = self._directory / "server.properties"
-        path.write_text(server_properties(self._directory / "logs", broker_port, controller_port))
+        path.write_text(server_properties(self._directory / "logs", self.node_id, cluster))
         return path
 
 
@@ -153,38 +200,48 @@ def new_cluster_id() -> str:
             return text
 
 
-def server_properties(logs: Path, broker_port: int, controller_port: int) -> str:
-    """Returns the settings of a single node that is broker and controller.
+def server_properties(logs: Path, node_id: int, cluster: Sequence[NodeAddress]) -> str:
+    """Returns the settings of a node that is broker and controller.
 
     Args:
         logs: The directory of its data.
-        broker_port: Where clients connect, on loopback.
-        controller_port: Where the broker meets its controller, on loopback.
+        node_id: The node.
+        cluster: The addresses of all nodes, with that of this one.
     """
+    own = next(address for address in cluster if address.node_id == node_id)
+    broker = f"PLAINTEXT://{LOOPBACK}:{own.broker_port}"
+    # With three copies, two of which must have a record, one node may be lost at any time.
+    copies = min(3, len(cluster))
+    needed = max(1, copies - 1)
     settings = {
         "process.roles": "broker,controller",
-        "node.id": 1,
-        "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
-        "controller.listener.names": "CONTROLLER",
-        "listeners": (
-            f"PLAINTEXT://{LOOPBACK}:{broker_port},CONTROLLER://{LOOPBACK}:{controller_port}"
+        "node.id": node_id,
+        "controller.quorum.voters": ",".join(
+            f"{address.node_id}@{LOOPBACK}:{address.controller_port}" for address in cluster
         ),
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{broker_port}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": f"{broker},CONTROLLER://{LOOPBACK}:{own.controller_port}",
+        "advertised.listeners": broker,
         "log.dirs": logs,
         "auto.create.topics.enable": "false",
-        # One node holds every replica.
-        "default.replication.factor": 1,
-        "min.insync.replicas": 1,
-        "offsets.topic.replication.factor": 1,
-        "transaction.state.log.replication.factor": 1,
-        "transaction.state.log.min.isr": 1,
+        "default.replication.factor": copies,
+        "min.insync.replicas": needed,
+        "offsets.topic.replication.factor": copies,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": needed,
         # Tests of crashes need not wait long for the group to notice.
         "group.min.session.timeout.ms": 1000,
-        "share.coordinator.state.topic.replication.factor": 1,
-        "share.coordinator.state.topic.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.min.isr": needed,
         "group.initial.rebalance.delay.ms": 0,
-        # A start waits for heartbeats, and after a crash for the end of the old session.
-        "broker.heartbeat.interval.ms": 200,
-        "broker.session.timeout.ms": 3000,
     }
+    if len(cluster) == 1:
+        # A start waits for heartbeats, and after a crash for the end of the old session.
+        settings |= {"broker.heartbeat.interval.ms": 200, "broker.session.timeout.ms": 3000}
+    else:
+        # On a busy machine nodes must not take each other's slowness for an end.
+        settings |= {
+            "controller.quorum.fetch.timeout.ms": 6000,
+            "controller.quorum.election.timeout.ms": 3000,
+        }
     return "".join(f"{key}={value}\n" for key, value in settings.items())

@@ -20,11 +20,10 @@ import attrs
 
 from voting_core.exceptions import JavaError
 from voting_core.java import find_java
-from voting_infra.class_archive import with_class_archive
+from voting_infra.class_archive import prepare_kafka_libs
 from voting_infra.exceptions import StackError
 from voting_infra.kafka import EmbeddedKafka
-from voting_infra.kafka_libs import resolve_kafka_libs
-from voting_infra.logs import cache_directory, new_log_directory
+from voting_infra.logs import new_log_directory
 from voting_infra.postgres import EmbeddedPostgres
 from voting_infra.server import Server
 from voting_infra.supervisor import Supervisor
@@ -115,13 +114,9 @@ def _start_embedded(
     supervisor: Supervisor, environ: Mapping[str, str], timeout: float
 ) -> tuple[EmbeddedKafka, EmbeddedPostgres]:
     java = find_java(environ)
-    settings = environ.get("VOTING_IVY_SETTINGS")
 
     def start_kafka() -> EmbeddedKafka:
-        libs = resolve_kafka_libs(
-            supervisor, java, cache_directory(), Path(settings) if settings else None
-        )
-        libs = with_class_archive(supervisor, java, libs)
+        libs = prepare_kafka_libs(supervisor, java, environ)
         kafka = EmbeddedKafka(supervisor, java, libs, timeout=timeout)
         kafka.start_on_free_ports()
         return kafka

@@ -1,0 +1,59 @@
+"""What makes several Kafka nodes one cluster; the cluster test runs one."""
+
+from pathlib import Path
+
+import pytest
+from test_kafka_libs import pretend
+
+from voting_infra import ChildExited, Supervisor
+from voting_infra.kafka import NodeAddress, server_properties
+from voting_infra.kafka_cluster import KafkaCluster
+from voting_infra.kafka_libs import KafkaLibs
+
+THREE = [NodeAddress(1, 9091, 9081), NodeAddress(2, 9092, 9082), NodeAddress(3, 9093, 9083)]
+
+
+def settings(node_id: int, cluster: list[NodeAddress]) -> dict[str, str]:
+    """A node's settings."""
+    lines = server_properties(Path("/logs"), node_id, cluster).splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def test_a_node_alone_keeps_the_only_copy() -> None:
+    """Where there is one node, one copy must do, of Kafka's own topics too."""
+    found = settings(1, THREE[:1])
+    assert found["controller.quorum.voters"] == "1@127.0.0.1:9081"
+    copies = {k: v for k, v in found.items() if k.endswith(("replication.factor", "min.isr"))}
+    assert len(copies) == 6
+    assert {*copies.values(), found["min.insync.replicas"]} == {"1"}
+
+
+def test_three_nodes_keep_three_copies() -> None:
+    """Of three nodes each has every record, two must have it, and all vote for the controller."""
+    found = settings(2, THREE)
+    assert found["node.id"] == "2"
+    assert found["advertised.listeners"] == "PLAINTEXT://127.0.0.1:9092"
+    assert found["listeners"].endswith("CONTROLLER://127.0.0.1:9082")
+    assert found["controller.quorum.voters"] == (
+        "1@127.0.0.1:9081,2@127.0.0.1:9082,3@127.0.0.1:9083"
+    )
+    assert {v for k, v in found.items() if k.endswith("replication.factor")} == {"3"}
+    needed = {v for k, v in found.items() if k.endswith(("min.isr", "min.insync.replicas"))}
+    assert needed == {"2"}
+
+
+# Formats logs, and runs as a node unless it is the second one.
+SECOND_ENDS = """
+case "$*" in
+*StorageTool*) exit 0 ;;
+*) grep -q node.id=2 server.properties && { echo "no disk"; exit 1; }; exec sleep 600 ;;
+esac
+"""
+
+
+def test_a_node_that_ends_takes_the_others_down(tmp_path: Path, supervisor: Supervisor) -> None:
+    """When one node cannot start, its log is shown and no other is left running."""
+    cluster = KafkaCluster(supervisor, pretend(tmp_path, SECOND_ENDS), KafkaLibs(tmp_path))
+    with pytest.raises(ChildExited, match=r"(?s)Kafka-2 ended with exit status 1.*no disk"):
+        cluster.start()
+    assert not any(node.running for node in cluster.nodes)
