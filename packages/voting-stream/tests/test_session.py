@@ -11,7 +11,7 @@ from voting_core.exceptions import FatalError
 from voting_core.java import Java
 from voting_stream import session
 from voting_stream.class_archive import ClassArchive
-from voting_stream.session import checkpoint_of, hold_checkpoint
+from voting_stream.session import checkpoint_of, hold_checkpoint, is_submitted
 from voting_stream.settings import StreamSettings
 
 
@@ -58,6 +58,12 @@ def test_a_second_driver_gives_up(
 def test_remote_storage_has_no_lock_file(spark: SparkSession) -> None:
     """On an object store there is no lock to take."""
     assert hold_checkpoint(spark, "s3a://bucket/voting/ID") is None
+
+
+def test_the_master_is_that_of_spark_submit() -> None:
+    """What spark-submit runs has been given a connection to its Java, and nothing else has."""
+    assert is_submitted({"PYSPARK_GATEWAY_PORT": "25333"})
+    assert not is_submitted({"SPARK_HOME": "/opt/spark"})
 
 
 JAVA = Java(Path("/usr/bin/java"), 17, "17.0.1")

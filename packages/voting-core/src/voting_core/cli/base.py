@@ -49,7 +49,7 @@ class TopicSettings(OperatorSettings):
     def _can_be_had(self, _: "attrs.Attribute[int]", value: int) -> None:
         if 0 < self.replication < value:
             raise ValueError(
-                f"'min_insync_replicas' must be {self.replication} at most, as 'replication': {value}"
+                f"'min_insync_replicas' is {value}, of {self.replication} copies ('replication')"
             )
 
 

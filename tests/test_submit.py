@@ -1,0 +1,31 @@
+"""The stream as a program that spark-submit runs, as it does on a cluster."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import SCRIPTS, Election
+
+from voting_stream.settings import StreamSettings
+
+PROGRAM = "from voting_stream.cli import main\nmain()\n"
+
+
+def test_spark_submit_decides_on_the_master(election: Election, tmp_path: Path) -> None:
+    """Under spark-submit the tally runs on its master, with the connector of its --packages."""
+    program = tmp_path / "stream.py"
+    program.write_text(PROGRAM)
+    done = subprocess.run(
+        [
+            *(SCRIPTS / "spark-submit", "--master", "local[3]"),
+            *("--packages", StreamSettings().kafka_package, program),
+            *("run", "--trigger=available-now", f"--checkpoint={tmp_path / 'checkpoint'}"),
+        ],
+        env=election.environment() | {"PYSPARK_PYTHON": sys.executable},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"master": "local[3]"' in done.stderr
