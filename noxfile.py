@@ -133,6 +133,13 @@ def integration(session: nox.Session) -> None:
     session.run("pytest", *PARALLEL, "tests", *session.posargs)
 
 
+@nox.session(default=False)
+def cluster(session: nox.Session) -> None:
+    """Test an election on three Kafka nodes and a Spark cluster, parts of which are killed."""
+    install(session, "infra", *test_tools("infra"))
+    session.run("pytest", "tests/cluster", *session.posargs)
+
+
 def run_election(session: nox.Session, module: str) -> None:
     """Run a module that starts processes of its own, and let it stop them when interrupted."""
     install(session, "infra")
@@ -153,6 +160,12 @@ def demo(session: nox.Session) -> None:
 def chaos(session: nox.Session) -> None:
     """Kill everything in turn under load and look for lost votes; `-- --help` lists the options."""
     run_election(session, "voting_infra.chaos")
+
+
+@nox.session(default=False)
+def scaling(session: nox.Session) -> None:
+    """Measure votes a second with more and more services; `-- --help` lists the options."""
+    run_election(session, "voting_infra.scaling")
 
 
 @nox.session(default=False)

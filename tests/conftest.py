@@ -21,6 +21,9 @@ from voting_core.settings import DatabaseSettings, KafkaSettings
 from voting_infra import Child, Command, Stack, Supervisor, open_stack
 from voting_infra.logs import new_log_directory
 
+# Several times the processes of the others: a session of its own runs them.
+collect_ignore = ["cluster"]
+
 ROOT = Path(__file__).parents[1]
 US_2020 = ROOT / "infra" / "data" / "us-president-2020-by-county.csv"
 SCRIPTS = Path(sys.executable).parent
@@ -74,17 +77,19 @@ class Election:
             check=False,
         )
 
+    def command(self, script: str, *args: str, name: str | None = None) -> Command:
+        """A console script to be started."""
+        return Command(
+            name=name or script,
+            argv=[SCRIPTS / script, *args],
+            env=self.environment(),
+            cwd=self.directory,
+            log_path=self.directory / f"{name or script}.log",
+        )
+
     def start(self, script: str, *args: str, name: str | None = None) -> Child:
         """Start a console script; the election's end stops it."""
-        return self.supervisor.start(
-            Command(
-                name=name or script,
-                argv=[SCRIPTS / script, *args],
-                env=self.environment(),
-                cwd=self.directory,
-                log_path=self.directory / f"{name or script}.log",
-            )
-        )
+        return self.supervisor.start(self.command(script, *args, name=name))
 
 
 @pytest.fixture

@@ -1,0 +1,30 @@
+"""Measuring how the pipeline scales, on a small election."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import environment_without_settings
+
+
+def test_rates_are_measured_and_printed(tmp_path: Path) -> None:
+    """Each stage has a rate with two of each service, and the tables are there to be copied."""
+    report = tmp_path / "rates.json"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "voting_infra.scaling"),
+            *("--voters", "10000", "--count", "2", "--report", str(report)),
+        ],
+        env=environment_without_settings(),
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (rates,) = json.loads(report.read_text(encoding="utf-8"))["rates"]
+    assert rates["count"] == 2
+    assert min(rates["producers"], rates["consumers"], rates["stream"]) > 0
+    assert f"| 2 | {rates['producers']:,.0f} | {rates['consumers']:,.0f} |" in done.stdout
+    assert "| 160 million votes in 12 hours | 3,704 |" in done.stdout
