@@ -31,8 +31,8 @@ from voting_infra.supervisor import Supervisor
 __all__ = ["measure"]
 
 IDLE_SECONDS = 5
-# The first one, in which Java still compiles, is left out. More of them would be smaller, and a batch
-# takes some time whatever its size.
+# The first one, in which Java still compiles, is left out. Smaller ones would not show much: a
+# batch takes some time whatever its size.
 STREAM_BATCHES = 5
 LONGEST_SECONDS = 3600.0
 
