@@ -18,6 +18,7 @@ def test_spark_submit_decides_on_the_master(election: Election, tmp_path: Path) 
     done = subprocess.run(
         [
             *(SCRIPTS / "spark-submit", "--master", "local[3]"),
+            *("--driver-java-options", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"),
             *("--packages", StreamSettings().kafka_package, program),
             *("run", "--trigger=available-now", f"--checkpoint={tmp_path / 'checkpoint'}"),
         ],
