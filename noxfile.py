@@ -74,6 +74,7 @@ TEST_TOOLS = {
     "voting-producer": ("pytest", "hypothesis"),
     "infra": ("pytest", "pytest-xdist", "hypothesis", "jsonschema", "playwright", "psutil"),
 }
+RELEASE_TOOLS = ("attrs", "click", "packaging", "tomlkit", "towncrier")
 
 
 def test_tools(project: str) -> tuple[str, ...]:
@@ -109,7 +110,11 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types, strictly, over everything."""
     install(
-        session, "infra", "mypy", "nox", "types-jsonschema", "types-psutil", *test_tools("infra")
+        session,
+        "infra",
+        *("mypy", "nox", "types-jsonschema", "types-psutil"),
+        *test_tools("infra"),
+        *RELEASE_TOOLS,
     )
     for sources in ([str(folder(p) / "src") for p in PROJECTS], ["tests"], ["noxfile.py"]):
         session.run("mypy", *sources)
@@ -117,11 +122,32 @@ def types(session: nox.Session) -> None:
         session.run("mypy", str(folder(project) / "tests"))
 
 
+def run_release_tool(session: nox.Session, module: str, *args: str) -> None:
+    """Run a module of `voting_release`, which needs none of what it releases."""
+    pinned = ("-c", str(constraints(session, "infra")))
+    session.install(*pinned, "--no-deps", "-e", str(folder("infra")))
+    session.install(*pinned, *RELEASE_TOOLS)
+    session.run("python", "-m", module, *args)
+
+
+@nox.session
+def changes(session: nox.Session) -> None:
+    """Check that changes have news fragments and that each range has room for its sibling."""
+    run_release_tool(session, "voting_release.changes")
+
+
+@nox.session(default=False)
+def release(session: nox.Session) -> None:
+    """Release a package: `nox -s release -- voting-consumer minor` (or major, patch, 1.2.3)."""
+    run_release_tool(session, "voting_release", *session.posargs)
+
+
 @nox.session(tags=["unit"])
 @nox.parametrize("project", [nox.param(p, id=p, tags=[p]) for p in PROJECTS])
 def unit(session: nox.Session, project: str) -> None:
     """Test a package alone, with what its own lock file says."""
-    install(session, project, *test_tools(project))
+    tools = RELEASE_TOOLS if project == "infra" else ()
+    install(session, project, *test_tools(project), *tools)
     parallel = PARALLEL if project == "infra" else ()
     session.run("pytest", *parallel, str(folder(project) / "tests"), *session.posargs)
 
