@@ -156,7 +156,18 @@ def unit(session: nox.Session, project: str) -> None:
 def integration(session: nox.Session) -> None:
     """Test the whole pipeline on real Kafka, PostgreSQL, Spark and browser."""
     install(session, "infra", *test_tools("infra"))
-    session.run("pytest", *PARALLEL, "tests", *session.posargs)
+    session.run("pytest", *PARALLEL, "tests", "--ignore=tests/wheels", *session.posargs)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build the wheels and test them: alone, together, and in a whole election."""
+    build_packages(session)
+    install(session, "infra", *test_tools("infra"), "packaging", "uv")
+    session.run(
+        *("pytest", "tests/wheels", *session.posargs),
+        env={"VOTING_TEST_CONSTRAINTS": str(constraints(session, "infra"))},
+    )
 
 
 def run_election(session: nox.Session, module: str) -> None:
@@ -184,6 +195,11 @@ def chaos(session: nox.Session) -> None:
 @nox.session(default=False)
 def build(session: nox.Session) -> None:
     """Build a wheel and a source distribution of each package into dist/."""
+    build_packages(session)
+
+
+def build_packages(session: nox.Session) -> None:
+    """Fill dist/ anew."""
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     for package in PACKAGES:
         run_poetry(session, "build", f"--directory={folder(package)}", f"--output={ROOT / 'dist'}")

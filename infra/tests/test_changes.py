@@ -118,7 +118,9 @@ def test_a_fragment_of_another_name(tree: Tree, name: str) -> None:
     assert f"the news fragment {name} is not called +NAME.TYPE.md" in line
 
 
-def test_without_git_only_the_files_are_checked(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_without_git_only_the_files_are_checked(
+    tree: Tree, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """In an unpacked archive or a shallow checkout it says what it could not look at."""
     shallow = tmp_path_factory.mktemp("shallow") / "tree"
     run_git(tree.root, "clone", "--quiet", "--depth=1", tree.root.as_uri(), str(shallow))

@@ -130,9 +130,7 @@ def test_a_core_that_its_dependants_could_not_use_is_refused(clone: Tree) -> Non
     ]
     for line in lines:
         assert "needs voting-core>=" in line
-        assert line.endswith(
-            f"which leaves out {new}: change the range in its pyproject.toml"
-        )
+        assert line.endswith(f"which leaves out {new}: change the range in its pyproject.toml")
     done = release(clone, "voting-core", "patch")
     assert done.returncode == 0, done.stderr
     major, minor, patch = present_version(clone, CORE).split(".")

@@ -24,7 +24,12 @@ def test_next_version(bump: str, version: str) -> None:
 
 @pytest.mark.parametrize(
     ("bump", "message"),
-    [("huge", "none of major"), ("1.3", "none of major"), ("1.3.0rc1", "none"), ("1.2.2", "before")],
+    [
+        ("huge", "none of major"),
+        ("1.3", "none of major"),
+        ("1.3.0rc1", "none"),
+        ("1.2.2", "before"),
+    ],
 )
 def test_what_is_no_next_version(bump: str, message: str) -> None:
     """Neither another word nor an earlier, shortened or preliminary version is one."""
@@ -39,11 +44,8 @@ def test_a_range_has_room_for_its_sibling_or_not(version: str, fits: bool) -> No
     """Both ends of a range are looked at; what comes from elsewhere is not."""
     requirements = {"service": ["core[extra]>=0.1,<0.2", "other<1"], "core": ["other>2"]}
     found = excluded(requirements, {"service": Version("7.0.0"), "core": Version(version)})
-    assert [str(each) for each in found] == (
-        []
-        if fits
-        else [
-            f"service needs core[extra]>=0.1,<0.2, which leaves out {version}: "
-            "change the range in its pyproject.toml"
-        ]
+    message = (
+        f"service needs core[extra]>=0.1,<0.2, which leaves out {version}: "
+        "change the range in its pyproject.toml"
     )
+    assert [str(each) for each in found] == ([] if fits else [message])
