@@ -19,6 +19,8 @@ def clone(tmp_path: Path) -> Tree:
     """A clone of this repository, as it is committed, without its tags and with fragments."""
     if not (ROOT / ".git").exists():
         pytest.skip("this source tree is no Git checkout, so there is nothing to clone")
+    if run_git(ROOT, "rev-parse", "--is-shallow-repository") == "true":
+        pytest.skip("this checkout is shallow, and no release is made from one: fetch its history")
     tree = Tree(tmp_path / "clone")
     run_git(tmp_path, "clone", "--quiet", "--no-tags", f"file://{ROOT}", str(tree.root))
     tree.git("config", "user.name", "A Developer")
