@@ -105,9 +105,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly, over everything."""
-    install(
-        session, "infra", "mypy", "nox", "types-jsonschema", "types-psutil", *test_tools("infra")
-    )
+    stubs = ("types-docker", "types-jsonschema", "types-psutil")
+    install(session, "infra", "mypy", "nox", *stubs, *test_tools("infra"))
     for sources in ([str(folder(p) / "src") for p in PROJECTS], ["tests"], ["noxfile.py"]):
         session.run("mypy", *sources)
     for project in PROJECTS:
@@ -149,6 +148,13 @@ def demo(session: nox.Session) -> None:
 def chaos(session: nox.Session) -> None:
     """Kill everything in turn under load and look for lost votes; `-- --help` lists the options."""
     run_election(session, "voting_infra.chaos")
+
+
+@nox.session(default=False)
+def images(session: nox.Session) -> None:
+    """Build the images of Kafka and PostgreSQL, or those named after `--`."""
+    install(session, "infra")
+    session.run("python", "-m", "voting_infra.images", *session.posargs)
 
 
 @nox.session(default=False)
