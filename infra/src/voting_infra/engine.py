@@ -1,18 +1,32 @@
 """The Docker engine."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import attrs
 import docker
 from docker.constants import DEFAULT_UNIX_SOCKET
 from docker.errors import APIError, DockerException, ImageNotFound
 from requests.exceptions import RequestException
 from testcontainers.core.docker_client import DockerClient, get_docker_host
 
-from voting_infra.exceptions import EngineError
+from voting_infra.exceptions import EngineError, ImageError
 
-_log = logging.getLogger(__name__)
+
+@attrs.frozen
+class FoundImage:
+    """An image that is there.
+
+    Attributes:
+        name: What it is called, with its tag.
+        origin: Where it comes from, in a few words.
+    """
+
+    name: str
+    origin: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.origin})"
 
 
 @contextmanager
@@ -27,7 +41,7 @@ def open_engine() -> Iterator[docker.DockerClient]:
         client = DockerClient().client
     except DockerException as error:
         raise EngineError(
-            f"no Docker engine answers at {address} ({_reason(error)});"
+            f"no Docker engine answers at {address} ({reason(error)});"
             " start one, or name another in DOCKER_HOST"
         ) from error
     try:
@@ -36,26 +50,41 @@ def open_engine() -> Iterator[docker.DockerClient]:
         client.close()
 
 
-def find_image(engine: docker.DockerClient, name: str) -> bool:
-    """Makes an image usable if it can: the local one, else a pull; logs which.
+@contextmanager
+def engine_errors(what: str) -> Iterator[None]:
+    """Turns what the engine says against a request into one line.
 
     Args:
-        engine: Where.
+        what: What is wrong then, as the line's beginning.
+
+    Raises:
+        EngineError: The engine refuses, or does not answer.
+    """
+    try:
+        yield
+    except (DockerException, RequestException) as error:
+        raise EngineError(f"{what}: {reason(error)}") from error
+
+
+def fetch_image(engine: docker.DockerClient, name: str) -> FoundImage:
+    """Returns an image: the local one, else a pull.
+
+    Args:
+        engine: Where it shall be.
         name: Of the image, with its tag.
 
-    Returns:
-        Whether it is there now.
+    Raises:
+        ImageError: It is not there and cannot be pulled.
     """
     if has_image(engine, name):
-        _log.info("image %s: the local one", name)
-        return True
+        return FoundImage(name, "the local one")
     try:
         engine.images.pull(name)
     except (APIError, RequestException) as error:
-        _log.info("image %s: not here, and not to be pulled (%s)", name, _reason(error))
-        return False
-    _log.info("image %s: pulled", name)
-    return True
+        raise ImageError(
+            f"the image {name} is not here and cannot be pulled ({reason(error)})"
+        ) from error
+    return FoundImage(name, "pulled")
 
 
 def has_image(engine: docker.DockerClient, name: str) -> bool:
@@ -67,8 +96,12 @@ def has_image(engine: docker.DockerClient, name: str) -> bool:
     return True
 
 
-def _reason(error: Exception) -> str:
-    """Returns the innermost cause in one line, without the wrapping of the layers above it."""
+def reason(error: Exception) -> str:
+    """Returns why the engine did not do something, in one line.
+
+    Args:
+        error: Of the client; what its layers have wrapped around the cause is left out.
+    """
     if isinstance(error, APIError) and error.explanation:
         return " ".join(str(error.explanation).split())
     cause: BaseException = error

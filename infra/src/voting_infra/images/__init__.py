@@ -4,7 +4,7 @@
 """
 
 from voting_infra.images.base import DEBIAN, resolve_base
-from voting_infra.images.build import build_image, resolve_image
+from voting_infra.images.build import build_image, find_image, resolve_image
 from voting_infra.images.definitions import IMAGES, Image
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "IMAGES",
     "Image",
     "build_image",
+    "find_image",
     "resolve_base",
     "resolve_image",
 ]

@@ -36,8 +36,9 @@ def main() -> None:
 def _build(names: list[str]) -> None:
     with open_engine() as engine, Supervisor(new_log_directory()) as supervisor:
         base = resolve_base(engine, supervisor)
+        _log.info("base image: %s", base)
         for name in names:
-            _log.info("building %s on %s", IMAGES[name].tag, base)
+            _log.info("building %s", IMAGES[name].tag)
             build_image(engine, supervisor, IMAGES[name], base)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 
 from voting_infra.child import Command
-from voting_infra.engine import find_image, has_image
+from voting_infra.engine import FoundImage, engine_errors, fetch_image, has_image
 from voting_infra.exceptions import ImageError
 from voting_infra.logs import tail
 from voting_infra.supervisor import Supervisor
@@ -35,8 +35,8 @@ _LEFT_OUT = (
 )
 
 
-def resolve_base(engine: docker.DockerClient, supervisor: Supervisor) -> str:
-    """Returns the base image: the local one, else a pull, else one built here; logs which.
+def resolve_base(engine: docker.DockerClient, supervisor: Supervisor) -> FoundImage:
+    """Returns the base image: the local one, else a pull, else one built here.
 
     Args:
         engine: Where it shall be.
@@ -44,29 +44,29 @@ def resolve_base(engine: docker.DockerClient, supervisor: Supervisor) -> str:
 
     Raises:
         ImageError: It can be had in none of these ways; the message says what to install.
+        EngineError: The engine does not take what was built.
     """
-    if find_image(engine, DEBIAN):
-        return DEBIAN
-    if has_image(engine, _BUILT):
-        _log.info("image %s: in its place %s, built here before", DEBIAN, _BUILT)
-        return _BUILT
-    _check_tools()
-    _log.info("image %s: in its place %s, built here from Debian's packages", DEBIAN, _BUILT)
-    _import(engine, _debootstrap(supervisor))
-    return _BUILT
+    try:
+        return fetch_image(engine, DEBIAN)
+    except ImageError as error:
+        if not has_image(engine, _BUILT):
+            _check_tools(error)
+            _log.info("%s; building %s from Debian's packages", error, _BUILT)
+            with engine_errors(f"{_BUILT} cannot be built"):
+                _import(engine, _debootstrap(supervisor))
+    return FoundImage(_BUILT, f"built here, in place of {DEBIAN}")
 
 
-def _check_tools() -> None:
+def _check_tools(error: ImageError) -> None:
     if shutil.which("debootstrap") is None:
         raise ImageError(
-            f"{DEBIAN} cannot be pulled, and building {_BUILT} needs debootstrap:"
+            f"{error}, and building {_BUILT} needs debootstrap:"
             " install it (Debian: apt install debootstrap)"
-        )
+        ) from error
     if os.geteuid() != 0:
         raise ImageError(
-            f"{DEBIAN} cannot be pulled, and building {_BUILT} needs root:"
-            " run `nox -s images` as root once"
-        )
+            f"{error}, and building {_BUILT} needs root: run `nox -s images` as root, once"
+        ) from error
 
 
 def _debootstrap(supervisor: Supervisor) -> Path:

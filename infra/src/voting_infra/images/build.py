@@ -8,10 +8,11 @@ from typing import Any
 
 import docker
 
-from voting_infra.engine import find_image, has_image
+from voting_infra.engine import FoundImage, engine_errors, fetch_image, has_image
 from voting_infra.exceptions import ImageError
 from voting_infra.images.base import resolve_base
 from voting_infra.images.definitions import Image
+from voting_infra.logs import tail
 from voting_infra.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
@@ -19,33 +20,51 @@ _log = logging.getLogger(__name__)
 _BUILD_TIMEOUT_S = 1800
 
 
+def find_image(engine: docker.DockerClient, wanted: str, image: Image) -> FoundImage:
+    """Returns an image to use: the local one, else a pull, else one that was built here.
+
+    Args:
+        engine: Where it shall be.
+        wanted: Its name, with its tag.
+        image: What has the same interface and may have been built.
+
+    Raises:
+        ImageError: There is none.
+    """
+    try:
+        return fetch_image(engine, wanted)
+    except ImageError:
+        if not has_image(engine, image.tag):
+            raise
+    return FoundImage(image.tag, f"built here, in place of {wanted}")
+
+
 def resolve_image(
-    engine: docker.DockerClient, supervisor: Supervisor, name: str, image: Image
-) -> str:
-    """Returns an image to use: the local one, else a pull, else one built here; logs which.
+    engine: docker.DockerClient, supervisor: Supervisor, wanted: str, image: Image
+) -> FoundImage:
+    """Returns an image to use as `find_image` does, and builds it where there is none.
 
     Args:
         engine: Where it shall be.
         supervisor: Runs what building needs.
-        name: What is wanted, with its tag.
+        wanted: Its name, with its tag.
         image: What has the same interface and can be built.
 
     Raises:
-        ImageError: It cannot be built.
-        StackError: What goes into it cannot be had.
+        StackError: It cannot be built, or what goes into it cannot be had.
+        JavaError: There is no Java to have it with.
     """
-    if find_image(engine, name):
-        return name
-    if has_image(engine, image.tag):
-        _log.info("image %s: in its place %s, built here before", name, image.tag)
-        return image.tag
-    _log.info("image %s: in its place %s, built here", name, image.tag)
-    return build_image(engine, supervisor, image, resolve_base(engine, supervisor))
+    try:
+        return find_image(engine, wanted, image)
+    except ImageError as error:
+        _log.info("%s; building %s", error, image.tag)
+    build_image(engine, supervisor, image, resolve_base(engine, supervisor))
+    return find_image(engine, wanted, image)
 
 
 def build_image(
-    engine: docker.DockerClient, supervisor: Supervisor, image: Image, base: str
-) -> str:
+    engine: docker.DockerClient, supervisor: Supervisor, image: Image, base: FoundImage
+) -> None:
     """Builds an image; what has not changed comes from the engine's cache.
 
     Args:
@@ -54,29 +73,31 @@ def build_image(
         image: Which.
         base: The image to build on.
 
-    Returns:
-        Its tag.
-
     Raises:
         ImageError: A step fails; the message names the log of the build.
         StackError: What goes into it cannot be had.
+        JavaError: There is no Java to have it with.
     """
     context = supervisor.make_directory("image") / "context"
     shutil.copytree(image.folder, context)
     image.complete(context, supervisor)
-    log_path = supervisor.log_dir / f"{image.tag.partition(':')[0]}.log"
-    steps = engine.api.build(
-        path=str(context),
-        tag=image.tag,
-        rm=True,
-        forcerm=True,
-        decode=True,
-        buildargs={**image.arguments, "BASE": base},
-        timeout=_BUILD_TIMEOUT_S,
-    )
-    if error := _follow(steps, log_path):
-        raise ImageError(f"{image.tag} cannot be built: {error}; the log is {log_path}")
-    return image.tag
+    log_path = supervisor.log_dir / f"{image.tag.replace(':', '-')}.log"
+    with engine_errors(f"{image.tag} cannot be built"):
+        steps = engine.api.build(
+            path=str(context),
+            tag=image.tag,
+            rm=True,
+            forcerm=True,
+            decode=True,
+            buildargs={**image.arguments, "BASE": base.name},
+            timeout=_BUILD_TIMEOUT_S,
+        )
+        error = _follow(steps, log_path)
+    if error is not None:
+        raise ImageError(
+            f"{image.tag} cannot be built: {error}; the log {log_path} ends with:\n"
+            + tail(log_path)
+        )
 
 
 def _follow(steps: Iterable[Mapping[str, Any]], log_path: Path) -> str | None:
