@@ -19,7 +19,12 @@ fi
 config=$home/config/$log
 [ -f "$config" ] || config=/etc/kafka/docker/$log
 
+# In an order that the archive can rely on.
+libs=$(printf '%s:' "$home"/libs/*.jar)
+archive=$home/classes.jsa
+[ -f "$archive" ] && archive=-XX:SharedArchiveFile=$archive || archive=
+
 # Unquoted: each of these variables holds several options.
-exec java -XX:-UsePerfData ${KAFKA_HEAP_OPTS:--Xmx256m} \
+exec java -XX:-UsePerfData $archive ${KAFKA_HEAP_OPTS:--Xmx256m} \
     ${KAFKA_LOG4J_OPTS:--Dlog4j2.configurationFile=$config} -Dkafka.logs.dir="$home/logs" \
-    ${KAFKA_JVM_PERFORMANCE_OPTS:-} ${KAFKA_OPTS:-} -cp "$home/libs/*${CLASSPATH:+:$CLASSPATH}" "$@"
+    ${KAFKA_JVM_PERFORMANCE_OPTS:-} ${KAFKA_OPTS:-} -cp "$libs${CLASSPATH:-}" "$@"
