@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import cattrs
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -34,7 +35,7 @@ STACK = pytest.StashKey[StackChoice]()
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the kind of stack, once for all workers of pytest-xdist."""
     if hasattr(config, "workerinput"):
-        config.stash[STACK] = config.workerinput["stack"]
+        config.stash[STACK] = cattrs.structure(config.workerinput["stack"], StackChoice)
         return
     try:
         config.stash[STACK] = choose_stack(os.environ)
@@ -44,8 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist the choice."""
-    node.workerinput["stack"] = node.config.stash[STACK]
+    """Tell a worker of pytest-xdist the choice, in values that it can be sent."""
+    node.workerinput["stack"] = cattrs.unstructure(node.config.stash[STACK])
 
 
 def pytest_report_header(config: pytest.Config) -> str:
