@@ -35,6 +35,9 @@ PACKAGES = ("voting-core", *SERVICES)
 PROJECTS = (*PACKAGES, "infra")
 SOURCES = ("packages", "infra", "tests", "noxfile.py")
 
+# Tests of real servers wait more than they compute. Each worker has a stack of its own.
+PARALLEL = ("--numprocesses=2", "--dist=worksteal")
+
 # Ctrl-C reaches the session's program as well as Nox: it gets the time to stop its children.
 STOP_SECONDS = 60.0
 
@@ -69,7 +72,7 @@ def constraints(session: nox.Session, project: str) -> Path:
 TEST_TOOLS = {
     "voting-core": ("pytest", "hypothesis", "jsonschema"),
     "voting-producer": ("pytest", "hypothesis"),
-    "infra": ("pytest", "hypothesis", "jsonschema", "playwright", "psutil"),
+    "infra": ("pytest", "pytest-xdist", "hypothesis", "jsonschema", "playwright", "psutil"),
 }
 
 
@@ -118,14 +121,15 @@ def types(session: nox.Session) -> None:
 def unit(session: nox.Session, project: str) -> None:
     """Test a package alone, with what its own lock file says."""
     install(session, project, *test_tools(project))
-    session.run("pytest", str(folder(project) / "tests"), *session.posargs)
+    parallel = PARALLEL if project == "infra" else ()
+    session.run("pytest", *parallel, str(folder(project) / "tests"), *session.posargs)
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
     """Test the whole pipeline on real Kafka, PostgreSQL, Spark and browser."""
     install(session, "infra", *test_tools("infra"))
-    session.run("pytest", "tests", *session.posargs)
+    session.run("pytest", *PARALLEL, "tests", *session.posargs)
 
 
 def run_election(session: nox.Session, module: str) -> None:

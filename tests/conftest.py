@@ -1,6 +1,7 @@
 """What the tests of the whole pipeline share: a real stack, and fresh elections on it."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -27,6 +28,9 @@ from voting_infra.logs import new_log_directory
 ROOT = Path(__file__).parents[1]
 US_2020 = ROOT / "infra" / "data" / "us-president-2020-by-county.csv"
 SCRIPTS = Path(sys.executable).parent
+
+# A shell that runs the tests in the background lets them ignore SIGINT, and so all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 STACK = pytest.StashKey[StackChoice]()
