@@ -69,12 +69,15 @@ def constraints(session: nox.Session, project: str) -> Path:
     return exported
 
 
+RELEASE_TOOLS = ("attrs", "click", "packaging", "tomlkit", "towncrier")
 TEST_TOOLS = {
     "voting-core": ("pytest", "hypothesis", "jsonschema"),
     "voting-producer": ("pytest", "hypothesis"),
-    "infra": ("pytest", "pytest-xdist", "hypothesis", "jsonschema", "playwright", "psutil"),
+    "infra": (
+        *("pytest", "pytest-xdist", "hypothesis", "jsonschema", "playwright", "psutil"),
+        *RELEASE_TOOLS,
+    ),
 }
-RELEASE_TOOLS = ("attrs", "click", "packaging", "tomlkit", "towncrier")
 
 
 def test_tools(project: str) -> tuple[str, ...]:
@@ -109,13 +112,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly, over everything."""
-    install(
-        session,
-        "infra",
-        *("mypy", "nox", "types-jsonschema", "types-psutil"),
-        *test_tools("infra"),
-        *RELEASE_TOOLS,
-    )
+    stubs = ("types-docker", "types-jsonschema", "types-psutil")
+    install(session, "infra", "mypy", "nox", *stubs, *test_tools("infra"))
     for sources in ([str(folder(p) / "src") for p in PROJECTS], ["tests"], ["noxfile.py"]):
         session.run("mypy", *sources)
     for project in PROJECTS:
@@ -146,8 +144,7 @@ def release(session: nox.Session) -> None:
 @nox.parametrize("project", [nox.param(p, id=p, tags=[p]) for p in PROJECTS])
 def unit(session: nox.Session, project: str) -> None:
     """Test a package alone, with what its own lock file says."""
-    tools = RELEASE_TOOLS if project == "infra" else ()
-    install(session, project, *test_tools(project), *tools)
+    install(session, project, *test_tools(project))
     parallel = PARALLEL if project == "infra" else ()
     session.run("pytest", *parallel, str(folder(project) / "tests"), *session.posargs)
 
@@ -163,7 +160,7 @@ def integration(session: nox.Session) -> None:
 def wheels(session: nox.Session) -> None:
     """Build the wheels and test them: alone, together, and in a whole election."""
     build_packages(session)
-    install(session, "infra", *test_tools("infra"), "packaging", "uv")
+    install(session, "infra", *test_tools("infra"), "uv")
     session.run(
         *("pytest", "tests/wheels", *session.posargs),
         env={"VOTING_TEST_CONSTRAINTS": str(constraints(session, "infra"))},
@@ -190,6 +187,13 @@ def demo(session: nox.Session) -> None:
 def chaos(session: nox.Session) -> None:
     """Kill everything in turn under load and look for lost votes; `-- --help` lists the options."""
     run_election(session, "voting_infra.chaos")
+
+
+@nox.session(default=False)
+def images(session: nox.Session) -> None:
+    """Build the images of Kafka and PostgreSQL, or those named after `--`."""
+    install(session, "infra")
+    session.run("python", "-m", "voting_infra.images", *session.posargs)
 
 
 @nox.session(default=False)

@@ -4,7 +4,7 @@ import base64
 import logging
 import os
 import uuid
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -20,7 +20,9 @@ from voting_infra.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
-_HEAP = "1g"
+HEAP = "1g"
+"""Of the broker's Java."""
+
 _FORMAT_TIMEOUT_S = 120.0
 
 _LOG4J2 = """\
@@ -100,26 +102,13 @@ class EmbeddedKafka(EmbeddedServer):
     def _command(self) -> Command:
         broker_port, controller_port = self._ports
         properties = self._write_properties(broker_port, controller_port)
-        options = [f"-Xmx{_HEAP}", *self._archive_options()]
+        options = [f"-Xmx{HEAP}", *self._archive_options()]
         if self._record_archive is not None:
             options.append(f"-XX:ArchiveClassesAtExit={self._record_archive}")
         return self._java_command(self.name, [*options, "kafka.Kafka", str(properties)])
 
     def _answers(self, timeout: float) -> bool:
-        # The log of a client that meets a closed port, as it does here, is of no use to anybody.
-        settings: dict[str, str | int | float | bool] = {
-            "bootstrap.servers": self.bootstrap_servers,
-            "reconnect.backoff.ms": 20,
-            "reconnect.backoff.max.ms": 100,
-            "log_level": 0,
-        }
-        try:
-            metadata = AdminClient(settings, logger=_log).list_topics(timeout=timeout)
-        except KafkaException as error:
-            _log.debug("Kafka does not answer yet: %s", error)
-            return False
-        # A broker is listed once the controller lets it serve; another cluster is not this one.
-        return metadata.cluster_id == self.cluster_id and bool(metadata.brokers)
+        return kafka_answers(self.bootstrap_servers, self.cluster_id, timeout)
 
     def _java_command(self, name: str, arguments: list[str]) -> Command:
         argv: list[str | Path] = [self._java.path, *QUIET_OPTIONS]
@@ -140,7 +129,8 @@ class EmbeddedKafka(EmbeddedServer):
 
     def _write_properties(self, broker_port: int, controller_port: int) -> Path:
         path = self._directory / "server.properties"
-        path.write_text(server_properties(self._directory / "logs", broker_port, controller_port))
+        settings = node_settings(self._directory / "logs", broker_port, controller_port)
+        path.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         return path
 
 
@@ -153,13 +143,41 @@ def new_cluster_id() -> str:
             return text
 
 
-def server_properties(logs: Path, broker_port: int, controller_port: int) -> str:
+def kafka_answers(bootstrap_servers: str, cluster_id: str, timeout: float) -> bool:
+    """Tells whether the broker of a cluster serves clients.
+
+    Args:
+        bootstrap_servers: Its address.
+        cluster_id: Of the cluster; another one at that address is not it.
+        timeout: Seconds to wait for an answer.
+    """
+    # The log of a client that meets a closed port, as it does here, is of no use to anybody.
+    settings: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": bootstrap_servers,
+        "reconnect.backoff.ms": 20,
+        "reconnect.backoff.max.ms": 100,
+        "log_level": 0,
+    }
+    try:
+        metadata = AdminClient(settings, logger=_log).list_topics(timeout=timeout)
+    except KafkaException as error:
+        _log.debug("Kafka does not answer yet: %s", error)
+        return False
+    # A broker is listed once the controller lets it serve.
+    return metadata.cluster_id == cluster_id and bool(metadata.brokers)
+
+
+def node_settings(
+    logs: PurePath, broker_port: int, controller_port: int, *, listen: str = LOOPBACK
+) -> dict[str, str]:
     """Returns the settings of a single node that is broker and controller.
 
     Args:
         logs: The directory of its data.
         broker_port: Where clients connect, on loopback.
         controller_port: Where the broker meets its controller, on loopback.
+        listen: The address that the broker listens on; empty for all of a container, whose port
+            is forwarded from loopback.
     """
     settings = {
         "process.roles": "broker,controller",
@@ -167,7 +185,7 @@ def server_properties(logs: Path, broker_port: int, controller_port: int) -> str
         "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
         "controller.listener.names": "CONTROLLER",
         "listeners": (
-            f"PLAINTEXT://{LOOPBACK}:{broker_port},CONTROLLER://{LOOPBACK}:{controller_port}"
+            f"PLAINTEXT://{listen}:{broker_port},CONTROLLER://{LOOPBACK}:{controller_port}"
         ),
         "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{broker_port}",
         "log.dirs": logs,
@@ -187,4 +205,4 @@ def server_properties(logs: Path, broker_port: int, controller_port: int) -> str
         "broker.heartbeat.interval.ms": 200,
         "broker.session.timeout.ms": 3000,
     }
-    return "".join(f"{key}={value}\n" for key, value in settings.items())
+    return {key: str(value) for key, value in settings.items()}
