@@ -69,10 +69,14 @@ def constraints(session: nox.Session, project: str) -> Path:
     return exported
 
 
+RELEASE_TOOLS = ("attrs", "click", "packaging", "tomlkit", "towncrier")
 TEST_TOOLS = {
     "voting-core": ("pytest", "hypothesis", "jsonschema"),
     "voting-producer": ("pytest", "hypothesis"),
-    "infra": ("pytest", "pytest-xdist", "hypothesis", "jsonschema", "playwright", "psutil"),
+    "infra": (
+        *("pytest", "pytest-xdist", "hypothesis", "jsonschema", "playwright", "psutil"),
+        *RELEASE_TOOLS,
+    ),
 }
 
 
@@ -108,13 +112,32 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly, over everything."""
-    install(
-        session, "infra", "mypy", "nox", "types-jsonschema", "types-psutil", *test_tools("infra")
-    )
+    stubs = ("types-docker", "types-jsonschema", "types-psutil")
+    install(session, "infra", "mypy", "nox", *stubs, *test_tools("infra"))
     for sources in ([str(folder(p) / "src") for p in PROJECTS], ["tests"], ["noxfile.py"]):
         session.run("mypy", *sources)
     for project in PROJECTS:
         session.run("mypy", str(folder(project) / "tests"))
+
+
+def run_release_tool(session: nox.Session, module: str, *args: str) -> None:
+    """Run a module of `voting_release`, which needs none of what it releases."""
+    pinned = ("-c", str(constraints(session, "infra")))
+    session.install(*pinned, "--no-deps", "-e", str(folder("infra")))
+    session.install(*pinned, *RELEASE_TOOLS)
+    session.run("python", "-m", module, *args)
+
+
+@nox.session
+def changes(session: nox.Session) -> None:
+    """Check that changes have news fragments and that each range has room for its sibling."""
+    run_release_tool(session, "voting_release.changes")
+
+
+@nox.session(default=False)
+def release(session: nox.Session) -> None:
+    """Release a package: `nox -s release -- voting-consumer minor` (or major, patch, 1.2.3)."""
+    run_release_tool(session, "voting_release", *session.posargs)
 
 
 @nox.session(tags=["unit"])
@@ -130,7 +153,18 @@ def unit(session: nox.Session, project: str) -> None:
 def integration(session: nox.Session) -> None:
     """Test the whole pipeline on real Kafka, PostgreSQL, Spark and browser."""
     install(session, "infra", *test_tools("infra"))
-    session.run("pytest", *PARALLEL, "tests", *session.posargs)
+    session.run("pytest", *PARALLEL, "tests", "--ignore=tests/wheels", *session.posargs)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build the wheels and test them: alone, together, and in a whole election."""
+    build_packages(session)
+    install(session, "infra", *test_tools("infra"), "uv")
+    session.run(
+        *("pytest", "tests/wheels", *session.posargs),
+        env={"VOTING_TEST_CONSTRAINTS": str(constraints(session, "infra"))},
+    )
 
 
 @nox.session(default=False)
@@ -169,8 +203,20 @@ def scaling(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def images(session: nox.Session) -> None:
+    """Build the images of Kafka and PostgreSQL, or those named after `--`."""
+    install(session, "infra")
+    session.run("python", "-m", "voting_infra.images", *session.posargs)
+
+
+@nox.session(default=False)
 def build(session: nox.Session) -> None:
     """Build a wheel and a source distribution of each package into dist/."""
+    build_packages(session)
+
+
+def build_packages(session: nox.Session) -> None:
+    """Fill dist/ anew."""
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     for package in PACKAGES:
         run_poetry(session, "build", f"--directory={folder(package)}", f"--output={ROOT / 'dist'}")

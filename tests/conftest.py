@@ -1,14 +1,17 @@
 """What the tests of the whole pipeline share: a real stack, and fresh elections on it."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
+import cattrs
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -18,7 +21,8 @@ from voting_core.database import connect
 from voting_core.election import forget_election, set_up_election
 from voting_core.kafka import connect_admin
 from voting_core.settings import DatabaseSettings, KafkaSettings
-from voting_infra import Child, Command, Stack, Supervisor, open_stack
+from voting_infra import Child, Command, Stack, StackError, Supervisor, open_stack
+from voting_infra.choice import StackChoice, choose_stack
 from voting_infra.logs import new_log_directory
 
 # Several times the processes of the others: a session of its own runs them.
@@ -27,6 +31,34 @@ collect_ignore = ["cluster"]
 ROOT = Path(__file__).parents[1]
 US_2020 = ROOT / "infra" / "data" / "us-president-2020-by-county.csv"
 SCRIPTS = Path(sys.executable).parent
+
+# A shell that runs the tests in the background lets them ignore SIGINT, and so all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+STACK = pytest.StashKey[StackChoice]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the kind of stack, once for all workers of pytest-xdist."""
+    if hasattr(config, "workerinput"):
+        config.stash[STACK] = cattrs.structure(config.workerinput["stack"], StackChoice)
+        return
+    try:
+        config.stash[STACK] = choose_stack(os.environ)
+    except StackError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist the choice, in values that it can be sent."""
+    node.workerinput["stack"] = cattrs.unstructure(node.config.stash[STACK])
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say what the tests run on."""
+    return f"stack: {config.stash[STACK]}"
 
 
 @pytest.fixture(scope="session")
@@ -37,9 +69,10 @@ def supervisor() -> Iterator[Supervisor]:
 
 
 @pytest.fixture(scope="session")
-def stack(supervisor: Supervisor) -> Iterator[Stack]:
+def stack(supervisor: Supervisor, pytestconfig: pytest.Config) -> Iterator[Stack]:
     """A running Kafka and PostgreSQL."""
-    with open_stack(supervisor=supervisor) as stack:
+    choice = pytestconfig.stash[STACK]
+    with open_stack(choice.kind, supervisor=supervisor, images=choice.images) as stack:
         yield stack
 
 

@@ -6,7 +6,7 @@ import pytest
 from test_kafka_libs import pretend
 
 from voting_infra import ChildExited, Supervisor
-from voting_infra.kafka import NodeAddress, server_properties
+from voting_infra.kafka import NodeAddress, node_settings
 from voting_infra.kafka_cluster import KafkaCluster
 from voting_infra.kafka_libs import KafkaLibs
 
@@ -15,8 +15,7 @@ THREE = [NodeAddress(1, 9091, 9081), NodeAddress(2, 9092, 9082), NodeAddress(3, 
 
 def settings(node_id: int, cluster: list[NodeAddress]) -> dict[str, str]:
     """A node's settings."""
-    lines = server_properties(Path("/logs"), node_id, cluster).splitlines()
-    return dict(line.split("=", 1) for line in lines)
+    return node_settings(Path("/logs"), node_id, cluster)
 
 
 def test_a_node_alone_keeps_the_only_copy() -> None:

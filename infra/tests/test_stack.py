@@ -167,7 +167,7 @@ def test_kafka_notices_a_taken_port(stack: Stack, monkeypatch: pytest.MonkeyPatc
         assert isinstance(stack.kafka, EmbeddedKafka)
         taken = int(stack.bootstrap_servers.rpartition(":")[2])
         monkeypatch.setattr(server, "free_ports", lambda _: [taken, *ports.free_ports(1)])
-        monkeypatch.setattr(server, "_PORT_ATTEMPTS", 1)
+        monkeypatch.setattr(server, "PORT_ATTEMPTS", 1)
         second = EmbeddedKafka(supervisor, stack.kafka._java, stack.kafka._libs)
         with pytest.raises(PortTaken, match=str(taken)):
             second.start_on_free_ports()

@@ -4,10 +4,12 @@ It reads from its standard input, which is a pipe that only the parent writes to
 starts and makes: one JSON array a line,
 
     ["process", pid, stop_signal]    ["gone", pid]
+    ["command", argv]                ["needless", argv]
     ["directory", path]              ["removed", path]
 
 The end of the input means that the parent has ended, however it did. What is still on the list
-then is ended and removed; after an orderly end nothing is. What it does goes to standard error.
+then is ended, run and removed; after an orderly end nothing is. What it does goes to standard
+error.
 
 Only the standard library, and little of it: this starts with every stack, and without
 site-packages. The supervising side shares the functions on families of processes.
@@ -29,6 +31,7 @@ READY = b"ready\n"
 GRACE_S = 5.0
 
 _POLL_S = 0.01
+_COMMAND_TIMEOUT_S = 120.0
 
 
 def family(roots: Iterable[int]) -> set[int]:
@@ -154,13 +157,21 @@ def _say(text: str) -> None:
     print(f"{stamp} reaper {os.getpid()}: {text}", file=sys.stderr, flush=True)
 
 
-def _clean_up(stop_signals: dict[int, int], directories: set[str]) -> None:
+def _clean_up(
+    stop_signals: dict[int, int], commands: list[list[str]], directories: set[str]
+) -> None:
     if stop_signals:
         _say(f"the parent has gone; ending the families of {sorted(stop_signals)}")
         try:
             end_families(stop_signals, GRACE_S)
         except (TimeoutError, OSError) as error:
             _say(f"not all have ended: {error}")
+    for argv in commands:
+        _say(f"the parent has gone; running {argv}")
+        try:
+            subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, timeout=_COMMAND_TIMEOUT_S)
+        except (OSError, subprocess.SubprocessError) as error:
+            _say(f"that has failed: {error}")
     if directories:
         # Costs more to import than the rest together, and is seldom needed.
         import shutil
@@ -180,6 +191,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     stop_signals: dict[int, int] = {}
+    commands: list[list[str]] = []
     directories: set[str] = set()
     os.write(sys.stdout.fileno(), READY)
     for line in sys.stdin:
@@ -190,13 +202,17 @@ def main() -> None:
                 stop_signals[pid] = stop_signal
             case ["gone", pid]:
                 stop_signals.pop(pid, None)
+            case ["command", argv]:
+                commands.append(argv)
+            case ["needless", argv]:
+                commands.remove(argv)
             case ["directory", path]:
                 directories.add(path)
             case ["removed", path]:
                 directories.discard(path)
             case other:
                 _say(f"not understood: {other!r}")
-    _clean_up(stop_signals, directories)
+    _clean_up(stop_signals, commands, directories)
 
 
 if __name__ == "__main__":

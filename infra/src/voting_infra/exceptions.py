@@ -1,6 +1,8 @@
 """Errors of the stack.
 
 StackError
+├── EngineError        no Docker engine answers
+├── ImageError         an image can be neither found nor pulled nor built
 ├── KafkaLibsError     Kafka's artifacts cannot be resolved
 ├── PostgresError      PostgreSQL's programs cannot be used here
 ├── SupervisionError   children cannot be started or guarded
@@ -15,6 +17,14 @@ from pathlib import Path
 
 class StackError(Exception):
     """Anything that keeps a stack from coming up, running or going down."""
+
+
+class EngineError(StackError):
+    """No Docker engine answers."""
+
+
+class ImageError(StackError):
+    """An image is not there, and can be neither pulled nor built."""
 
 
 class KafkaLibsError(StackError):

@@ -5,7 +5,7 @@ import logging
 import os
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import attrs
 from confluent_kafka import KafkaException
@@ -22,7 +22,9 @@ from voting_infra.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
-_HEAP = "1g"
+HEAP = "1g"
+"""Of the broker's Java."""
+
 _FORMAT_TIMEOUT_S = 120.0
 
 _LOG4J2 = """\
@@ -73,7 +75,7 @@ class EmbeddedKafka(EmbeddedServer):
         name: str = "Kafka",
         node_id: int = 1,
         cluster_id: str | None = None,
-        heap: str = _HEAP,
+        heap: str = HEAP,
         record_archive: Path | None = None,
         timeout: float = 60.0,
     ) -> None:
@@ -153,20 +155,7 @@ class EmbeddedKafka(EmbeddedServer):
         return self._java_command(self.name, [*options, "kafka.Kafka", str(properties)])
 
     def _answers(self, timeout: float) -> bool:
-        # The log of a client that meets a closed port, as it does here, is of no use to anybody.
-        settings: dict[str, str | int | float | bool] = {
-            "bootstrap.servers": self.bootstrap_servers,
-            "reconnect.backoff.ms": 20,
-            "reconnect.backoff.max.ms": 100,
-            "log_level": 0,
-        }
-        try:
-            metadata = AdminClient(settings, logger=_log).list_topics(timeout=timeout)
-        except KafkaException as error:
-            _log.debug("Kafka does not answer yet: %s", error)
-            return False
-        # A broker is listed once the controller lets it serve; another cluster is not this one.
-        return metadata.cluster_id == self.cluster_id and self.node_id in metadata.brokers
+        return kafka_answers(self.bootstrap_servers, self.cluster_id, timeout, self.node_id)
 
     def _java_command(self, name: str, arguments: list[str]) -> Command:
         argv: list[str | Path] = [self._java.path, *QUIET_OPTIONS]
@@ -187,7 +176,8 @@ class EmbeddedKafka(EmbeddedServer):
 
     def _write_properties(self, cluster: Sequence[NodeAddress]) -> Path:
         path = self._directory / "server.properties"
-        path.write_text(server_properties(self._directory / "logs", self.node_id, cluster))
+        settings = node_settings(self._directory / "logs", self.node_id, cluster)
+        path.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         return path
 
 
@@ -200,16 +190,46 @@ def new_cluster_id() -> str:
             return text
 
 
-def server_properties(logs: Path, node_id: int, cluster: Sequence[NodeAddress]) -> str:
+def kafka_answers(
+    bootstrap_servers: str, cluster_id: str, timeout: float, node_id: int = 1
+) -> bool:
+    """Tells whether the broker of a cluster serves clients.
+
+    Args:
+        bootstrap_servers: Its address.
+        cluster_id: Of the cluster; another one at that address is not it.
+        timeout: Seconds to wait for an answer.
+        node_id: The node that must be one of the cluster by now.
+    """
+    # The log of a client that meets a closed port, as it does here, is of no use to anybody.
+    settings: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": bootstrap_servers,
+        "reconnect.backoff.ms": 20,
+        "reconnect.backoff.max.ms": 100,
+        "log_level": 0,
+    }
+    try:
+        metadata = AdminClient(settings, logger=_log).list_topics(timeout=timeout)
+    except KafkaException as error:
+        _log.debug("Kafka does not answer yet: %s", error)
+        return False
+    # A broker is listed once the controller lets it serve.
+    return metadata.cluster_id == cluster_id and node_id in metadata.brokers
+
+
+def node_settings(
+    logs: PurePath, node_id: int, cluster: Sequence[NodeAddress], *, listen: str = LOOPBACK
+) -> dict[str, str]:
     """Returns the settings of a node that is broker and controller.
 
     Args:
         logs: The directory of its data.
         node_id: The node.
         cluster: The addresses of all nodes, with that of this one.
+        listen: The address that the broker listens on; empty for all of a container, whose port
+            is forwarded from loopback.
     """
     own = next(address for address in cluster if address.node_id == node_id)
-    broker = f"PLAINTEXT://{LOOPBACK}:{own.broker_port}"
     # With three copies, two of which must have a record, one node may be lost at any time.
     copies = min(3, len(cluster))
     needed = max(1, copies - 1)
@@ -220,8 +240,10 @@ def server_properties(logs: Path, node_id: int, cluster: Sequence[NodeAddress]) 
             f"{address.node_id}@{LOOPBACK}:{address.controller_port}" for address in cluster
         ),
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"{broker},CONTROLLER://{LOOPBACK}:{own.controller_port}",
-        "advertised.listeners": broker,
+        "listeners": (
+            f"PLAINTEXT://{listen}:{own.broker_port},CONTROLLER://{LOOPBACK}:{own.controller_port}"
+        ),
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{own.broker_port}",
         "log.dirs": logs,
         "auto.create.topics.enable": "false",
         "default.replication.factor": copies,
@@ -244,4 +266,4 @@ def server_properties(logs: Path, node_id: int, cluster: Sequence[NodeAddress]) 
             "controller.quorum.fetch.timeout.ms": 6000,
             "controller.quorum.election.timeout.ms": 3000,
         }
-    return "".join(f"{key}={value}\n" for key, value in settings.items())
+    return {key: str(value) for key, value in settings.items()}

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -22,7 +23,21 @@ from voting_infra.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
-_NAME = "voting"  # of the superuser and of the database
+NAME = "voting"
+"""Of the superuser and of the database."""
+
+SERVER_SETTINGS: Mapping[str, str] = {
+    # In the data directory, with which it disappears; /dev/shm keeps it after a SIGKILL.
+    "dynamic_shared_memory_type": "mmap",
+    "log_line_prefix": "%m [%p] %q%u@%d ",
+    # An election is one long write: more memory, and fewer of the checkpoints after which each
+    # page is logged whole. What is acknowledged is as durable as by default.
+    "shared_buffers": "512MB",
+    "max_wal_size": "4GB",
+    "checkpoint_timeout": "15min",
+}
+"""What does not depend on how the server is run."""
+
 _INITDB_TIMEOUT_S = 120.0
 # Nothing of the caller's PG* variables or locale; times as in the official image.
 _ENV = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
@@ -55,7 +70,7 @@ class EmbeddedPostgres(EmbeddedServer):
     @property
     def database_url(self) -> str:
         """The address of the database, with user and password."""
-        return self._url(_NAME)
+        return self._url(NAME)
 
     def start_on_free_ports(self) -> None:
         """Makes the cluster, starts the server for the first time and makes the database.
@@ -66,7 +81,7 @@ class EmbeddedPostgres(EmbeddedServer):
         self._initialize()
         super().start_on_free_ports()
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {_NAME}")
+            connection.execute(f"CREATE DATABASE {NAME}")
 
     def _initialize(self) -> None:
         secret = self._directory / "password"
@@ -74,7 +89,7 @@ class EmbeddedPostgres(EmbeddedServer):
         secret.write_text(self._password)
         if self._account is not None:
             os.chown(secret, self._account.uid, self._account.gid)
-        argv: list[str | Path] = [self._programs / "initdb", "-D", self._data, "-U", _NAME]
+        argv: list[str | Path] = [self._programs / "initdb", "-D", self._data, "-U", NAME]
         argv += ["--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C"]
         argv += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
         # Nothing is in it yet that a power failure could lose; the server itself does sync.
@@ -86,17 +101,10 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _command(self) -> Command:
         settings = {
+            **SERVER_SETTINGS,
             "listen_addresses": LOOPBACK,
-            "port": self._ports[0],
+            "port": str(self._ports[0]),
             "unix_socket_directories": "",
-            # In the data directory, with which it disappears; /dev/shm keeps it after a SIGKILL.
-            "dynamic_shared_memory_type": "mmap",
-            "log_line_prefix": "%m [%p] %q%u@%d ",
-            # An election is one long write: more memory, and fewer of the checkpoints after which
-            # each page is logged whole. What is acknowledged is as durable as by default.
-            "shared_buffers": "512MB",
-            "max_wal_size": "4GB",
-            "checkpoint_timeout": "15min",
         }
         argv: list[str | Path] = [self._programs / "postgres", "-D", self._data]
         for key, value in settings.items():
@@ -104,14 +112,7 @@ class EmbeddedPostgres(EmbeddedServer):
         return self._as_command(self.name, argv)
 
     def _answers(self, timeout: float) -> bool:
-        try:
-            with psycopg.connect(
-                self._url("postgres"), connect_timeout=max(2, int(timeout)), autocommit=True
-            ) as connection:
-                return connection.execute("SELECT 1").fetchone() == (1,)
-        except psycopg.OperationalError as error:
-            _log.debug("PostgreSQL does not answer yet: %s", error)
-            return False
+        return postgres_answers(self._url("postgres"), timeout)
 
     def _as_command(self, name: str, argv: list[str | Path]) -> Command:
         return Command(
@@ -125,7 +126,35 @@ class EmbeddedPostgres(EmbeddedServer):
         )
 
     def _url(self, database: str) -> str:
-        return f"postgresql://{_NAME}:{self._password}@{LOOPBACK}:{self._ports[0]}/{database}"
+        return database_url(self._password, self._ports[0], database)
+
+
+def database_url(password: str, port: int, database: str = NAME) -> str:
+    """Returns the address of a database on loopback, with user and password.
+
+    Args:
+        password: Of the superuser.
+        port: Where the server listens.
+        database: Its name.
+    """
+    return f"postgresql://{NAME}:{password}@{LOOPBACK}:{port}/{database}"
+
+
+def postgres_answers(url: str, timeout: float) -> bool:
+    """Tells whether a server answers a query.
+
+    Args:
+        url: The address of a database of it.
+        timeout: Seconds to wait for it, at least the 2 that libpq wants.
+    """
+    try:
+        with psycopg.connect(
+            url, connect_timeout=max(2, int(timeout)), autocommit=True
+        ) as connection:
+            return connection.execute("SELECT 1").fetchone() == (1,)
+    except psycopg.OperationalError as error:
+        _log.debug("PostgreSQL does not answer yet: %s", error)
+        return False
 
 
 def find_programs() -> Path:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 from voting_infra import _reaper
@@ -15,7 +16,7 @@ from voting_infra.exceptions import SupervisionError
 class Reaper:
     """A running reaper process, which learns what to clean up should this process be killed.
 
-    Guard a directory before it is made, and a process before it does anything.
+    Guard a directory or a container before it is made, and a process before it does anything.
 
     Raises:
         SupervisionError: It does not start, or (from any method) it has been killed.
@@ -62,6 +63,18 @@ class Reaper:
         """Takes a process off the list."""
         self._tell("gone", pid)
 
+    def guard_command(self, argv: Sequence[str]) -> None:
+        """Adds a command, to be run once the processes have ended."""
+        self._tell("command", list(argv))
+
+    def release_command(self, argv: Sequence[str]) -> None:
+        """Takes a command off the list.
+
+        Args:
+            argv: As it was added.
+        """
+        self._tell("needless", list(argv))
+
     def guard_directory(self, path: Path) -> None:
         """Adds a directory, to be removed with all that is in it."""
         self._tell("directory", str(path))
@@ -76,7 +89,7 @@ class Reaper:
             self._pipe.close()
             self._process.wait()
 
-    def _tell(self, *message: str | int) -> None:
+    def _tell(self, *message: str | int | list[str]) -> None:
         line = json.dumps(message).encode() + b"\n"
         try:
             with self._lock:

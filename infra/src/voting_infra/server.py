@@ -17,8 +17,10 @@ from voting_infra.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
+PORT_ATTEMPTS = 5
+"""How often a server tries another port when somebody grabs the one chosen."""
+
 _POLL_S = 0.05
-_PORT_ATTEMPTS = 5
 
 
 class Server(Protocol):
@@ -129,13 +131,13 @@ class EmbeddedServer:
         Raises:
             ChildError: As `start`.
         """
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
+        for attempt in range(1, PORT_ATTEMPTS + 1):
             self._ports = free_ports(self.port_count)
             try:
                 self.start()
                 return
             except PortTaken as error:
-                if attempt == _PORT_ATTEMPTS:
+                if attempt == PORT_ATTEMPTS:
                     raise
                 _log.info("%s; trying others", error)
 

@@ -12,9 +12,9 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import attrs
 
@@ -28,7 +28,15 @@ from voting_infra.postgres import EmbeddedPostgres
 from voting_infra.server import Server
 from voting_infra.supervisor import Supervisor
 
-StackKind = Literal["embedded"]
+if TYPE_CHECKING:
+    from voting_infra.containers import StackImages
+
+_log = logging.getLogger(__name__)
+
+_EMBEDDED_TIMEOUT_S = 60.0
+_CONTAINER_TIMEOUT_S = 120.0
+
+StackKind = Literal["containers", "embedded"]
 
 
 @attrs.frozen
@@ -57,40 +65,69 @@ def open_stack(
     log_dir: Path | None = None,
     supervisor: Supervisor | None = None,
     environ: Mapping[str, str] | None = None,
-    timeout: float = 60.0,
+    images: "StackImages | None" = None,
+    timeout: float | None = None,
 ) -> Iterator[Stack]:
     """Brings up a stack with empty data, and takes it down with all that it has made.
 
     Args:
-        kind: How: `embedded` runs real servers as child processes, without containers.
+        kind: How: `embedded` runs real servers as child processes, `containers` runs them in
+            containers of a Docker engine.
         log_dir: For the logs; by default a new directory in the user's cache, where the last few
             are kept.
         supervisor: Who runs the children, for a caller who has others to run; the logs then go
             to its directory, and it is closed if the stack does not come up. By default the stack
             has its own.
-        environ: Where `JAVA_HOME`, `PATH` and `VOTING_IVY_SETTINGS` (an Ivy settings file for
-            Kafka's artifacts) are looked up; by default this process's environment.
-        timeout: Seconds within which each server must answer after a start.
+        environ: Where `JAVA_HOME`, `PATH`, `VOTING_IVY_SETTINGS` (an Ivy settings file for
+            Kafka's artifacts), `VOTING_KAFKA_IMAGE` and `VOTING_POSTGRES_IMAGE` are looked up; by
+            default this process's environment.
+        images: What containers run; by default what the environment names, else the official
+            images, or images that are built here if those cannot be had.
+        timeout: Seconds within which each server must answer after a start; by default 60, in
+            containers 120.
 
     Yields:
         The stack, both servers answering.
 
     Raises:
-        JavaError: There is no Java that can run Kafka.
+        JavaError: There is no Java that can run Kafka, where one is needed.
         StackError: It cannot be brought up; the message says why and names the log.
     """
     if kind not in get_args(StackKind):
         raise StackError(f"no stack is called {kind!r}; there is {', '.join(get_args(StackKind))}")
     environ = os.environ if environ is None else environ
-    if supervisor is None:
-        with (
-            Supervisor(log_dir or new_log_directory()) as own,
-            _embedded(own, environ, timeout) as stack,
-        ):
+    with ExitStack() as own:
+        if supervisor is None:
+            supervisor = own.enter_context(Supervisor(log_dir or new_log_directory()))
+        if kind == "embedded":
+            opened = _embedded(supervisor, environ, timeout or _EMBEDDED_TIMEOUT_S)
+        else:
+            opened = _containers(supervisor, environ, images, timeout or _CONTAINER_TIMEOUT_S)
+        with opened as stack:
             yield stack
-    else:
-        with _embedded(supervisor, environ, timeout) as stack:
-            yield stack
+
+
+@contextmanager
+def _containers(
+    supervisor: Supervisor,
+    environ: Mapping[str, str],
+    images: "StackImages | None",
+    timeout: float,
+) -> Iterator[Stack]:
+    # Here because its imports take longer than those of all the rest.
+    from voting_infra.containers import open_containers, resolve_images
+
+    if images is None:
+        images = resolve_images(supervisor, environ)
+    _log.info("the stack runs %s", images)
+    with open_containers(supervisor, images, timeout) as (kafka, postgres):
+        yield Stack(
+            bootstrap_servers=kafka.bootstrap_servers,
+            database_url=postgres.database_url,
+            kafka=kafka,
+            postgres=postgres,
+            log_dir=supervisor.log_dir,
+        )
 
 
 @contextmanager
@@ -151,11 +188,21 @@ def main() -> None:
     """Keeps a stack until Ctrl-C or SIGTERM; the exit status is 0 then, 1 for an error."""
     parser = argparse.ArgumentParser(prog="voting-stack", description=main.__doc__)
     parser.add_argument("--log-dir", type=Path, help="where the logs go")
+    parser.add_argument(
+        "--kind", choices=get_args(StackKind), default="embedded", help="how (default: embedded)"
+    )
+    parser.add_argument("--kafka-image", metavar="NAME", help="in containers: the image of Kafka")
+    parser.add_argument("--postgres-image", metavar="NAME", help="… and that of PostgreSQL")
     options = parser.parse_args()
+    environ = dict(os.environ)
+    if options.kafka_image:
+        environ["VOTING_KAFKA_IMAGE"] = options.kafka_image
+    if options.postgres_image:
+        environ["VOTING_POSTGRES_IMAGE"] = options.postgres_image
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with open_stack(log_dir=options.log_dir) as stack:
+        with open_stack(options.kind, log_dir=options.log_dir, environ=environ) as stack:
             print(shell_lines(stack), end="", flush=True)
             print(f"logs in {stack.log_dir}; Ctrl-C ends the stack", file=sys.stderr)
             signal.pause()

@@ -3,6 +3,7 @@
 import contextlib
 import secrets
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -88,6 +89,23 @@ class Supervisor:
             self._directories.append(path)
         return path
 
+    def guard_container(self, name: str) -> None:
+        """Has a container removed should this process be killed; to be called before it is made.
+
+        Args:
+            name: Of the container.
+
+        Raises:
+            SupervisionError: This supervisor is closed.
+        """
+        with self._lock:
+            self._check_open()
+            self._reaper.guard_command(_removal_command(name))
+
+    def release_container(self, name: str) -> None:
+        """Takes back `guard_container`, once the container has been removed."""
+        self._reaper.release_command(_removal_command(name))
+
     def stop_all(self, children: Sequence[Child], timeout: float = 20.0) -> None:
         """Ends children, all at the same time.
 
@@ -129,3 +147,7 @@ class Supervisor:
     def _check_open(self) -> None:
         if self._closed:
             raise SupervisionError("the supervisor is closed")
+
+
+def _removal_command(container: str) -> list[str]:
+    return [sys.executable, "-m", "voting_infra.container_removal", container]

@@ -2,8 +2,10 @@
 
 import attrs
 import click
+import psycopg
 import pytest
 import typed_settings as ts
+from confluent_kafka import KafkaError, KafkaException
 
 from voting_core.command import run_command
 from voting_core.exceptions import FatalError, InputError
@@ -33,6 +35,31 @@ def test_errors_made_on_purpose_are_one_line(
         run_command(command, [])
     assert caught.value.code == code
     assert capsys.readouterr().err == f"thing: {error}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (psycopg.OperationalError("gone\nfor good"), "thing: PostgreSQL: gone for good\n"),
+        (
+            KafkaException(KafkaError(KafkaError._TRANSPORT, "no broker")),
+            "thing: Kafka: no broker\n",
+        ),
+    ],
+)
+def test_errors_from_outside_are_one_line(
+    error: Exception, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What PostgreSQL or Kafka say is shown with the name of who said it."""
+
+    @click.command(name="thing")
+    def command() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        run_command(command, [])
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == line
 
 
 def test_mistakes_of_ours_show_their_traceback() -> None:

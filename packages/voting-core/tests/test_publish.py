@@ -14,6 +14,7 @@ from sample_bundle import CANVASS, REJECTED, TOPIC, coverage_of, sample_votes, t
 
 from voting_core.census import Count
 from voting_core.exceptions import FatalError
+from voting_core.reconcile import Difference, InFlight, Reconciliation
 from voting_core.results import publish
 from voting_core.results.bundle import Bundle
 from voting_core.results.exceptions import RefusedError
@@ -40,7 +41,7 @@ OPTIONS = ElectionOptions(
 Write = Callable[[KafkaSettings, AdminClient, psycopg.Connection, ElectionOptions, Path], Bundle]
 
 
-def census_of(votes: list[LoggedVote]) -> Count:
+def count_of(votes: list[LoggedVote]) -> Count:
     """Return what a place that holds these votes gives."""
     tally = tally_of(votes)
     places = [location for location, _ in tally.by_location.elements()]
@@ -62,15 +63,18 @@ class System:
         flows: How far Kafka says that the count is when it is asked first and then.
         coverages: The same of the offsets.
         votes: The table.
-        census: The votes as each place holds them.
+        found: What a reconciliation finds.
     """
 
     flows: list[Flow] = attrs.field(factory=lambda: [Flow(0, 25, None), Flow(0, 25, None)])
     coverages: list[Coverage] = attrs.field(factory=lambda: [coverage_of(25), coverage_of(25)])
     votes: list[LoggedVote] = attrs.field(factory=sample_votes)
-    census: dict[str, Count] = attrs.field(
-        factory=lambda: dict.fromkeys(
-            ("postgres", "votes_topic", "aggregates"), census_of(sample_votes())
+    found: Reconciliation = attrs.field(
+        factory=lambda: Reconciliation(
+            records=25,
+            counts={"postgres": count_of(sample_votes())},
+            rejected={},
+            in_flight=InFlight(),
         )
     )
 
@@ -111,7 +115,7 @@ def system(monkeypatch: pytest.MonkeyPatch) -> System:
     """A system at rest after the sample election."""
     system = System()
     monkeypatch.setattr(publish, "_moment", system.moment)
-    monkeypatch.setattr(publish, "take_census", lambda *_: system.census)
+    monkeypatch.setattr(publish, "reconcile", lambda *_: system.found)
     monkeypatch.setattr(publish, "open_snapshot", system.snapshot)
     monkeypatch.setattr(
         publish,
@@ -143,7 +147,13 @@ def untallied(system: System) -> None:
 
 def disagreeing(system: System) -> None:
     """The aggregates hold other votes."""
-    system.census["aggregates"] = census_of(sample_votes(24))
+    difference = Difference("votes", {"postgres": 25, "votes_topic": 25, "aggregates": 24})
+    system.found = attrs.evolve(system.found, differences=(difference,))
+
+
+def unpublished(system: System) -> None:
+    """A rejection is not on its topic yet."""
+    system.found = attrs.evolve(system.found, in_flight=InFlight(rejections=1))
 
 
 def waiting_later(system: System) -> None:
@@ -174,6 +184,7 @@ def replaced(system: System) -> None:
         (waiting, "7 records of voters_topic wait"),
         (untallied, "aggregates count 24 votes, the database has 25"),
         (disagreeing, "votes: 25 in postgres, 25 in votes_topic, 24 in aggregates"),
+        (unpublished, "in flight: 1 rejections to publish"),
         (waiting_later, "went on"),
         (advanced, "went on"),
         (replaced, "changed"),
@@ -191,13 +202,12 @@ def test_anything_else_is_refused(
 
 def test_many_disagreements_are_named_in_part(system: System, tmp_path: Path) -> None:
     """The first reasons are shown, and how many more there are."""
-    empty = census_of([])
-    system.census["votes_topic"] = empty
-    system.census["aggregates"] = attrs.evolve(empty, candidates={str(n): 1 for n in range(100)})
+    many = [Difference(f"candidate {n}", {"postgres": 1, "votes_topic": 0}) for n in range(30)]
+    system.found = attrs.evolve(system.found, differences=tuple(many), omitted={"candidate": 70})
     with pytest.raises(RefusedError) as caught:
         system.run(certify, tmp_path / "out")
     assert len(caught.value.reasons) == 21
-    assert "more; `voting reconcile`" in caught.value.reasons[-1]
+    assert caught.value.reasons[-1] == "and 80 more; `voting reconcile` shows them"
 
 
 def test_an_export_at_rest_is_complete(system: System, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Tests of the reader, over sources that are told what to say."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,6 @@ from structlog.testing import capture_logs
 
 from voting_core.exceptions import UnreachableError
 from voting_core.topics import VOTES_PER_CANDIDATE
-from voting_core.wire import encode
 from voting_dashboard.reader import Pace, Reader
 from voting_dashboard.snapshot import Snapshot
 from voting_dashboard.sources import Record
@@ -31,7 +31,7 @@ def total(votes: int, *, topic_id: str = "t1", after: float = 0) -> Record:
         "votes_topic_id": topic_id,
     }
     written = NEWEST + timedelta(seconds=after)
-    return Record(VOTES_PER_CANDIDATE.name, b"c1", encode(row), written)
+    return Record(VOTES_PER_CANDIDATE.name, b"c1", json.dumps(row).encode(), written)
 
 
 class FakeCount:

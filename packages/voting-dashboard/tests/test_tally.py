@@ -1,5 +1,6 @@
 """Tests of the results."""
 
+import json
 from datetime import UTC, datetime
 
 import attrs
@@ -10,7 +11,7 @@ from voting_core.topics import (
     VOTES_PER_CANDIDATE,
     VOTES_PER_CANDIDATE_BY_LOCATION,
 )
-from voting_core.wire import compound_key, encode
+from voting_core.wire import compound_key
 from voting_dashboard.snapshot import Candidate, Results
 from voting_dashboard.tally import Count, Register, count_of, results_of
 
@@ -22,14 +23,18 @@ def test_count_of_reads_each_topic() -> None:
     view = AggregateView("t1")
     mark = {"votes_topic_id": "t1"}
     who = {"candidate_id": "c1", "candidate_name": "Ada", "party_affiliation": "Unity"}
-    view.apply(VOTES_PER_CANDIDATE.name, b"c1", encode({**who, "total_votes": 7, **mark}))
     view.apply(
-        TURNOUT_BY_LOCATION.name, b"North", encode({"state": "North", "total_votes": 6, **mark})
+        VOTES_PER_CANDIDATE.name, b"c1", json.dumps({**who, "total_votes": 7, **mark}).encode()
+    )
+    view.apply(
+        TURNOUT_BY_LOCATION.name,
+        b"North",
+        json.dumps({"state": "North", "total_votes": 6, **mark}).encode(),
     )
     view.apply(
         VOTES_PER_CANDIDATE_BY_LOCATION.name,
         compound_key("North", "c1"),
-        encode({"state": "North", "candidate_id": "c1", "total_votes": 5, **mark}),
+        json.dumps({"state": "North", "candidate_id": "c1", "total_votes": 5, **mark}).encode(),
     )
     assert count_of(view, NEWEST) == Count(
         (Candidate("c1", "Ada", "Unity", 7),), {"North": 6}, {"North": {"c1": 5}}, NEWEST

@@ -38,6 +38,8 @@ KILLS_PER_SLICE = 2
 SECONDS_PER_KILL = 9.0
 LOAD_SHARE = 0.8
 
+# A broker that was killed goes through its logs first; on a busy machine that takes minutes.
+SERVER_RESTART_SECONDS = 300.0
 FIRST_VOTES_SECONDS = 120.0
 STALL_SECONDS = 150.0
 POLL_SECONDS = 1.0
@@ -121,7 +123,9 @@ def run_chaos(options: ChaosOptions, tell: Callable[[str], None]) -> bool:
 
 
 def _start(options: ChaosOptions, supervisor: Supervisor, contexts: ExitStack) -> _Pipeline:
-    stack = contexts.enter_context(open_stack(supervisor=supervisor))
+    stack = contexts.enter_context(
+        open_stack(supervisor=supervisor, timeout=SERVER_RESTART_SECONDS)
+    )
     _set_up(stack)
     directory = supervisor.make_directory("chaos")
     count = max(2, options.kills // KILLS_PER_SLICE)

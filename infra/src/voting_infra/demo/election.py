@@ -17,12 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from typed_settings import SecretStr
 
-from voting_core.census import count_rejections
 from voting_core.database import connect
 from voting_core.election import set_up_election
 from voting_core.exceptions import SetupError, VotingError
 from voting_core.kafka import connect_admin
-from voting_core.reconcile import take_census
+from voting_core.reconcile import Reconciliation, reconcile
 from voting_core.settings import DatabaseSettings, KafkaSettings
 from voting_core.status import Flow, pipeline_flow
 from voting_infra.child import Child, describe_exit
@@ -142,7 +141,9 @@ def run_election(options: DemoOptions, console: Console) -> bool:
             # What the services hold at most is known only when they have ended.
             supervisor.stop_all(election.children, STOP_SECONDS)
         with clock.phase("reconciled"):
-            summary = _conclude(election, counted_at)
+            report = json.loads(election.report.read_text(encoding="utf-8"))
+            found = reconcile(election.kafka, election.admin, election.conn)
+        summary = summarize(report, found, seconds=counted_at - report["started_at"])
         summary["phases"] = clock.seconds
         # Of the stream this would be Python's share only; its work is done by its Java.
         summary["peak_memory_bytes"] = {
@@ -150,7 +151,7 @@ def run_election(options: DemoOptions, console: Console) -> bool:
         }
         if options.summary is not None:
             write_summary(summary, options.summary)
-        _tell(summary, console)
+        _tell(summary, found, console)
         if not options.headless:
             try:
                 console.print("The dashboard stays until Ctrl-C.")
@@ -267,18 +268,7 @@ class _StallWatch:
             )
 
 
-def _conclude(election: _Election, counted_at: float) -> dict[str, Any]:
-    report = json.loads(election.report.read_text(encoding="utf-8"))
-    counts = take_census(election.kafka, election.admin, election.conn)
-    return summarize(
-        report,
-        counts,
-        count_rejections(election.conn),
-        seconds=counted_at - report["started_at"],
-    )
-
-
-def _tell(summary: dict[str, Any], console: Console) -> None:
+def _tell(summary: dict[str, Any], found: Reconciliation, console: Console) -> None:
     console.print(summary_table(summary))
     for name, size in summary["peak_memory_bytes"].items():
         console.print(f"{name:<28}{(size or 0) / 2**20:>8.0f} MiB at most", highlight=False)
@@ -291,4 +281,6 @@ def _tell(summary: dict[str, Any], console: Console) -> None:
     if summary["reconciled"]:
         console.print("[green]Every place agrees on every total.[/green]")
     else:
+        console.print(found.tables())
+        console.print(found.line(), markup=False, highlight=False)
         console.print("[red]The places disagree; `--summary FILE` keeps every total.[/red]")

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from voting_core.census import Count
+from voting_core.reconcile import Reconciliation
 
 __all__ = ["PLACES", "summarize", "summary_table", "write_summary"]
 
@@ -16,33 +16,31 @@ PLACES = ("source", "postgres", "votes_topic", "aggregates")
 
 def summarize(
     source: Mapping[str, Any],
-    counts: Mapping[str, Count],
-    rejected: Mapping[str, int],
+    found: Reconciliation,
     seconds: float,
 ) -> dict[str, Any]:
     """Put the summary together; each block holds what was counted in that place.
 
     Args:
         source: The producer's report: votes, candidates by name, locations.
-        counts: The census, by place.
-        rejected: Rejections in the database by reason.
+        found: What the other places hold.
         seconds: From the first voter to the last aggregate.
     """
     summary: dict[str, Any] = {
         "source": {key: source[key] for key in ("votes", "candidates", "locations")}
     }
-    for place, count in counts.items():
+    for place, count in found.counts.items():
         summary[place] = {
             "votes": count.votes,
             "candidates": count.by_name(),
             "locations": dict(count.locations),
         }
-    summary["postgres"]["rejected"] = dict(rejected)
-    summary["votes_topic"]["duplicates"] = counts["votes_topic"].duplicates
+    summary["postgres"]["rejected"] = dict(found.rejected["postgres"])
+    summary["votes_topic"]["duplicates"] = found.counts["votes_topic"].duplicates
     return summary | {
-        "reconciled": _agree(summary),
+        "reconciled": _agree(summary) and found.agrees and not found.in_flight,
         "seconds": round(seconds, 3),
-        "votes_per_second": round(counts["postgres"].votes / seconds, 1) if seconds else 0.0,
+        "votes_per_second": round(found.counts["postgres"].votes / seconds, 1) if seconds else 0.0,
     }
 
 

@@ -1,28 +1,12 @@
 """The command `voting-consumer`."""
 
-import signal
-import threading
-from contextlib import closing
-from types import FrameType
-
 import click
-import structlog
 
-from voting_consumer.decisions import Decider
-from voting_consumer.loop import BallotConsumer
-from voting_consumer.publisher import Publisher
 from voting_consumer.settings import ConsumerSettings
-from voting_core import topics
 from voting_core.command import run_command
-from voting_core.database import connect
-from voting_core.kafka import check_topics, connect_admin
-from voting_core.logs import configure_logging
-from voting_core.migrations import check_schema
 from voting_core.settings import settings_options
 
 __all__ = ["main"]
-
-log = structlog.get_logger()
 
 
 @click.group(name="voting-consumer")
@@ -35,24 +19,10 @@ def cli() -> None:
 @settings_options(ConsumerSettings, "voting-consumer")
 def run(settings: ConsumerSettings) -> None:
     """Decide on the ballots of voters_topic until stopped, or idle for --until-idle seconds."""
-    configure_logging(settings.log, "voting-consumer")
-    stop = threading.Event()
+    # Imported only now, so that `--help` answers at once.
+    from voting_consumer.service import serve
 
-    def request_stop(number: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, request_stop)
-    admin = connect_admin(settings.kafka)
-    check_topics(
-        admin, (topics.VOTERS, topics.VOTES, topics.REJECTED_VOTES, topics.VOTING_PROGRESS)
-    )
-    with connect(settings.database) as conn:
-        check_schema(conn)
-    with closing(Decider(settings, stop.is_set)) as decider:
-        publisher = Publisher(settings.kafka, settings.transactional_id)
-        BallotConsumer(settings, admin, decider, publisher).run(stop.is_set)
-    log.info("stopped")
+    serve(settings)
 
 
 def main() -> None:

@@ -50,6 +50,8 @@ class Publisher:
             transaction_timeout_ms=TRANSACTION_SECONDS * 1000,
             compression_type="lz4",
             linger_ms=5,
+            # There is never more in the queue than a batch, whose size the operator sets.
+            queue_buffering_max_messages=0,
         )
         self._producer = self._connect()
 

@@ -1,4 +1,4 @@
-"""Counting the votes anew in each place that holds them: tables, votes_topic, aggregates."""
+"""Counting the votes anew as a place holds them: rows of a table, or aggregates."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -7,24 +7,17 @@ from typing import TypeVar
 
 import attrs
 import psycopg
-from confluent_kafka.admin import AdminClient
 
 from voting_core import topics
 from voting_core.aggregates import AggregateView
-from voting_core.exceptions import WireError
-from voting_core.kafka import read_to_end, topic_ids
 from voting_core.rules import age_band
-from voting_core.settings import KafkaSettings
-from voting_core.staging import NamedCandidate, stage_votes, temporary_tables
+from voting_core.staging import NamedCandidate
 
 __all__ = [
     "Count",
-    "count_aggregates",
-    "count_postgres",
     "count_rejections",
     "count_view",
     "count_votes",
-    "count_votes_topic",
     "names_of",
 ]
 
@@ -139,13 +132,6 @@ def _minute(moment: datetime) -> str:
     return f"{moment.isoformat()[:16]}:00Z"
 
 
-def count_postgres(conn: psycopg.Connection) -> Count:
-    """Count the table `votes`."""
-    rows = conn.execute("SELECT candidate_id, candidate_name FROM candidates")
-    names: dict[str, str] = dict(rows.fetchall())
-    return count_votes(conn, "votes", names)
-
-
 def count_rejections(conn: psycopg.Connection) -> dict[str, int]:
     """Count the table `rejections` by reason."""
     rows = conn.execute("SELECT reason, count(*) FROM rejections GROUP BY reason ORDER BY reason")
@@ -155,34 +141,6 @@ def count_rejections(conn: psycopg.Connection) -> dict[str, int]:
 def names_of(candidates: Iterable[NamedCandidate]) -> dict[str, str]:
     """Return the name of each candidate by id."""
     return {candidate_id: name for candidate_id, name, _ in candidates}
-
-
-def count_votes_topic(
-    settings: KafkaSettings, admin: AdminClient, conn: psycopg.Connection
-) -> Count:
-    """Read `votes_topic` from the beginning and count its records.
-
-    They are counted in a temporary table, so memory does not grow with the votes.
-
-    Raises:
-        WireError: A record is no vote.
-    """
-    with temporary_tables(conn, "staged_votes"):
-        staged = stage_votes(conn, read_to_end(settings, admin, topics.VOTES.name))
-        if staged.unreadable:
-            raise WireError(f"{topics.VOTES.name} {staged.examples[0]}")
-        row = conn.execute("SELECT count(*) - count(DISTINCT voter_id) FROM staged_votes")
-        (duplicates,) = row.fetchone() or (0,)
-        return count_votes(conn, "staged_votes", names_of(staged.candidates), int(duplicates))
-
-
-def count_aggregates(settings: KafkaSettings, admin: AdminClient) -> Count:
-    """Read the aggregate topics' totals for the present `votes_topic`."""
-    view = AggregateView(topic_ids(admin, [topics.VOTES])[topics.VOTES.name])
-    for topic in topics.AGGREGATES:
-        for message in read_to_end(settings, admin, topic.name):
-            view.apply(topic.name, message.key() or b"", message.value() or b"")
-    return count_view(view)
 
 
 def count_view(view: AggregateView) -> Count:

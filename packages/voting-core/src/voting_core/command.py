@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import click
-import psycopg
-from confluent_kafka import KafkaException
 from typed_settings.exceptions import TsError
 
 from voting_core.exceptions import VotingError
@@ -41,10 +39,11 @@ def run_command(command: click.Command, args: Sequence[str] | None = None) -> No
         if isinstance(error, ExceptionGroup) and error.split(TsError)[1] is not None:
             raise
         _fail(name, _first_line_of_settings_error(error), 2)
-    except psycopg.Error as error:
-        _fail(name, f"PostgreSQL: {_one_line(error)}", 1)
-    except KafkaException as error:
-        _fail(name, f"Kafka: {error.args[0].str()}", 1)
+    except Exception as error:
+        message = _message_of_an_outside_error(error)
+        if message is None:
+            raise
+        _fail(name, message, 1)
 
 
 def _fail(name: str, message: str, code: int) -> NoReturn:
@@ -54,6 +53,18 @@ def _fail(name: str, message: str, code: int) -> NoReturn:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
+
+
+def _message_of_an_outside_error(error: Exception) -> str | None:
+    # Imported only now: it would take `--help` longer than all the rest.
+    import psycopg
+    from confluent_kafka import KafkaException
+
+    if isinstance(error, psycopg.Error):
+        return f"PostgreSQL: {_one_line(error)}"
+    if isinstance(error, KafkaException):
+        return f"Kafka: {error.args[0].str()}"
+    return None
 
 
 def _first_line_of_settings_error(error: BaseException) -> str:

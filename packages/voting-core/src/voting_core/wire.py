@@ -26,7 +26,6 @@ __all__ = [
     "decode_object",
     "decode_progress",
     "decode_voter",
-    "encode",
     "encode_progress",
     "encode_rejection",
     "encode_vote",
@@ -100,11 +99,6 @@ def _converter(*, detailed: bool) -> OrjsonConverter:
 # Saying precisely what is wrong costs time on every record, so only the bad ones are read twice.
 _fast = _converter(detailed=False)
 _precise = _converter(detailed=True)
-
-
-def encode(value: Any) -> bytes:
-    """Return compact JSON in UTF-8."""
-    return orjson.dumps(value)
 
 
 def compound_key(*parts: str | int) -> bytes:

@@ -20,6 +20,7 @@ INTERRUPTED = 130
 
 
 @click.command("voting-dashboard")
+@click.version_option(package_name="voting-dashboard")
 @settings_options(DashboardSettings, "voting-dashboard")
 def command(settings: DashboardSettings) -> int:
     """Show the count while it happens, in the browser, until stopped."""

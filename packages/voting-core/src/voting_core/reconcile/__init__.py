@@ -1,7 +1,6 @@
 """Do the places that hold the votes agree, and is what differs merely on its way?"""
 
-from voting_core.reconcile.census import take_census
-from voting_core.reconcile.difference import Difference, Findings, differences
+from voting_core.reconcile.difference import Difference, Findings
 from voting_core.reconcile.run import Recount, reconcile
 from voting_core.reconcile.verdict import InFlight, Reconciliation
 
@@ -11,7 +10,5 @@ __all__ = [
     "InFlight",
     "Reconciliation",
     "Recount",
-    "differences",
     "reconcile",
-    "take_census",
 ]

@@ -7,7 +7,7 @@ import attrs
 
 from voting_core.census import Count
 
-__all__ = ["NAMED", "Difference", "Findings", "bounded", "differences", "each_figure"]
+__all__ = ["NAMED", "Difference", "Findings", "bounded", "each_figure"]
 
 NAMED = 20
 """Differences of one kind that are named; of the others only the number is kept."""
@@ -81,20 +81,6 @@ def each_figure(counts: Mapping[str, Count]) -> Iterator[tuple[str, str, dict[st
         for key in sorted(set().union(*groups.values())):
             text = ", ".join(key) if isinstance(key, tuple) else key
             yield kind, f"{kind} {text}", {place: g.get(key, 0) for place, g in groups.items()}
-
-
-def differences(counts: Mapping[str, Count]) -> list[Difference]:
-    """Compare counts figure by figure; none different means that the places agree."""
-    duplicates = [
-        Difference(f"duplicates in {place}", {place: count.duplicates, "allowed": 0})
-        for place, count in counts.items()
-        if count.duplicates
-    ]
-    return [
-        Difference(figure, found)
-        for _, figure, found in each_figure(counts)
-        if len(set(found.values())) > 1
-    ] + duplicates
 
 
 def bounded(

@@ -19,7 +19,7 @@ from voting_core import topics
 from voting_core.aggregates import AggregateView
 from voting_core.exceptions import FatalError
 from voting_core.kafka import read_to_end, topic_ids
-from voting_core.reconcile import differences, take_census
+from voting_core.reconcile import reconcile
 from voting_core.results.bundle import Bundle, new_directory, see_unused, write_bundle
 from voting_core.results.exceptions import RefusedError
 from voting_core.results.manifest import Coverage, PublishedPartition
@@ -130,18 +130,20 @@ def _reconcile(
     """Return the votes by location and candidate_id on which every place agrees.
 
     Raises:
-        RefusedError: They disagree.
+        RefusedError: They disagree, or something is in flight.
     """
-    counts = take_census(settings, admin, conn)
+    found = reconcile(settings, admin, conn)
     reasons = [
         f"{each.figure}: {', '.join(f'{n:,} in {place}' for place, n in each.found.items())}"
-        for each in differences(counts)
+        for each in found.differences
     ]
     if reasons:
-        more = len(reasons) - SHOWN_DIFFERENCES
+        more = len(reasons) + sum(found.omitted.values()) - SHOWN_DIFFERENCES
         rest = [f"and {more:,} more; `voting reconcile` shows them"] if more > 0 else []
         raise RefusedError([*reasons[:SHOWN_DIFFERENCES], *rest])
-    return counts["postgres"].candidates_by_location
+    if found.in_flight:
+        raise RefusedError([f"in flight: {found.in_flight}"])
+    return found.counts["postgres"].candidates_by_location
 
 
 def export(

@@ -1,0 +1,46 @@
+"""The command that builds images."""
+
+import argparse
+import logging
+import signal
+import sys
+
+from voting_core.exceptions import JavaError
+from voting_infra.engine import open_engine
+from voting_infra.exceptions import StackError
+from voting_infra.images import IMAGES, build_image, resolve_base
+from voting_infra.logs import new_log_directory
+from voting_infra.supervisor import Supervisor
+
+_log = logging.getLogger("voting_infra.images")
+
+
+def main() -> None:
+    """Builds the images that Kafka, PostgreSQL and the services run as, or those that are named."""
+    parser = argparse.ArgumentParser(prog="nox -s images --", description=main.__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(IMAGES))
+    names = parser.parse_args().names or list(IMAGES)
+    if unknown := [name for name in names if name not in IMAGES]:
+        parser.error(f"no image is called {unknown[0]!r}; there is {', '.join(IMAGES)}")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("voting_infra").setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        _build(names)
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+    except (StackError, JavaError) as error:
+        sys.exit(f"images: {error}")
+
+
+def _build(names: list[str]) -> None:
+    with open_engine() as engine, Supervisor(new_log_directory()) as supervisor:
+        base = resolve_base(engine, supervisor)
+        _log.info("base image: %s", base)
+        for name in names:
+            _log.info("building %s", IMAGES[name].tag)
+            build_image(engine, supervisor, IMAGES[name], base)
+
+
+if __name__ == "__main__":
+    main()

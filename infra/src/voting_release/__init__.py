@@ -1,0 +1,1 @@
+"""Releases of the packages, and the checks that keep them releasable."""
