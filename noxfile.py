@@ -153,7 +153,7 @@ def unit(session: nox.Session, project: str) -> None:
 def integration(session: nox.Session) -> None:
     """Test the whole pipeline on real Kafka, PostgreSQL, Spark and browser."""
     install(session, "infra", *test_tools("infra"))
-    session.run("pytest", *PARALLEL, "tests", "--ignore=tests/wheels", *session.posargs)
+    session.run("pytest", *PARALLEL, "tests", *session.posargs)
 
 
 @nox.session

@@ -25,8 +25,8 @@ from voting_infra import Child, Command, Stack, StackError, Supervisor, open_sta
 from voting_infra.choice import StackChoice, choose_stack
 from voting_infra.logs import new_log_directory
 
-# Several times the processes of the others: a session of its own runs them.
-collect_ignore = ["cluster"]
+# They need more than a stack, and have sessions of their own.
+collect_ignore = ["cluster", "compose", "wheels"]
 
 ROOT = Path(__file__).parents[1]
 US_2020 = ROOT / "infra" / "data" / "us-president-2020-by-county.csv"
