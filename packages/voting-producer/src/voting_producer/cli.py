@@ -10,6 +10,7 @@ import structlog
 
 from voting_core.command import run_command
 from voting_core.exceptions import InputError
+from voting_core.heartbeat import Heartbeat
 from voting_core.kafka import ReliableProducer, check_topics, connect_admin
 from voting_core.logs import configure_logging
 from voting_core.settings import settings_options
@@ -80,6 +81,7 @@ def produce(settings: ProducerSettings) -> int:
 
 
 def _produce(settings: ProducerSettings, source: Source, stop: Stop) -> int:
+    heartbeat = Heartbeat(settings.heartbeat)
     with stop.interruptible():
         source.prepare()
         check_topics(connect_admin(settings.kafka), [VOTERS])
@@ -92,7 +94,7 @@ def _produce(settings: ProducerSettings, source: Source, stop: Stop) -> int:
         if not source.expected:
             _log.warning("no candidate has enough votes in any state for one voter at this scale")
         _log.info("started", ballots=source.expected, candidates=len(tally.candidates))
-        with show_progress(source.expected) as progress:
+        with show_progress(source.expected, heartbeat) as progress:
             times = send_voters(
                 source,
                 register,
