@@ -24,6 +24,9 @@ from voting_infra import Child, Command, Stack, StackError, Supervisor, open_sta
 from voting_infra.choice import StackChoice, choose_stack
 from voting_infra.logs import new_log_directory
 
+# It needs Docker, and has a session of its own.
+collect_ignore = ["compose"]
+
 ROOT = Path(__file__).parents[1]
 US_2020 = ROOT / "infra" / "data" / "us-president-2020-by-county.csv"
 SCRIPTS = Path(sys.executable).parent

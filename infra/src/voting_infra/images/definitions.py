@@ -40,6 +40,7 @@ class Image:
         tag: What it is called when it is built here.
         folder: Holds its Dockerfile and what that copies.
         alias: What else it is called.
+        variable: By which `compose.yaml` is told to use it in place of the official image.
         arguments: Build arguments of the Dockerfile, `BASE` aside.
         complete: Adds to the build context, a copy of the folder, what the folder lacks.
     """
@@ -47,6 +48,7 @@ class Image:
     tag: str
     folder: Path
     alias: str | None = None
+    variable: str | None = None
     arguments: Mapping[str, str] = attrs.field(factory=dict)
     complete: Callable[[Path, Supervisor], None] = _nothing
 
@@ -92,9 +94,14 @@ def _package_image(package: str) -> Image:
 
 IMAGES: Mapping[str, Image] = {
     "kafka": Image(
-        tag=f"voting-kafka:{KAFKA_VERSION}", folder=FOLDER / "kafka", complete=_add_kafka_libs
+        tag=f"voting-kafka:{KAFKA_VERSION}",
+        variable="VOTING_KAFKA_IMAGE",
+        folder=FOLDER / "kafka",
+        complete=_add_kafka_libs,
     ),
-    "postgres": Image(tag="voting-postgres:15", folder=FOLDER / "postgres"),
+    "postgres": Image(
+        tag="voting-postgres:15", variable="VOTING_POSTGRES_IMAGE", folder=FOLDER / "postgres"
+    ),
     **{package: _package_image(package) for package in PACKAGES},
 }
 """All of them, by the name that `nox -s images` takes."""
