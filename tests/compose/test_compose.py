@@ -66,7 +66,7 @@ def system(images: dict[str, str]) -> Iterator[System]:
     """The system, up, with a rehearsal on its way."""
     system = System.on_free_ports(VOTING_SCALE=str(SCALE), VOTING_RATE=str(RATE), **images)
     try:
-        system.run("up", "--detach", timeout=600)
+        system.run("up", "--detach", timeout=900)
         yield system
     finally:
         system.run("down", "--volumes")

@@ -147,7 +147,7 @@ class BallotConsumer:
             self._consumer.close()
 
     def _is_member(self) -> bool:
-        return generation_of(self._consumer.consumer_group_metadata()) >= 0
+        return bool(self._consumer.memberid())
 
     def _has_caught_up(self) -> bool:
         return self._assignments > 0 and self._at_end >= self._progress.keys()
