@@ -174,6 +174,13 @@ def cluster(session: nox.Session) -> None:
     session.run("pytest", "tests/cluster", *session.posargs)
 
 
+@nox.session(default=False)
+def compose(session: nox.Session) -> None:
+    """Test the whole system in containers, as `docker compose` brings it up."""
+    install(session, "infra", *test_tools("infra"))
+    session.run("pytest", "tests/compose", *session.posargs)
+
+
 def run_election(session: nox.Session, module: str) -> None:
     """Run a module that starts processes of its own, and let it stop them when interrupted."""
     install(session, "infra")
@@ -204,7 +211,7 @@ def scaling(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def images(session: nox.Session) -> None:
-    """Build the images of Kafka and PostgreSQL, or those named after `--`."""
+    """Build the images of Kafka, PostgreSQL and the services, or those named after `--`."""
     install(session, "infra")
     session.run("python", "-m", "voting_infra.images", *session.posargs)
 

@@ -5,12 +5,18 @@ import logging
 import signal
 import sys
 
+import dotenv
+
 from voting_core.exceptions import JavaError
 from voting_infra.engine import open_engine
 from voting_infra.exceptions import StackError
 from voting_infra.images import IMAGES, build_image, resolve_base
+from voting_infra.images.definitions import ROOT
 from voting_infra.logs import new_log_directory
 from voting_infra.supervisor import Supervisor
+
+COMPOSE_VARIABLES = ROOT / "infra" / ".env"
+"""What `docker compose -f infra/compose.yaml` reads by itself."""
 
 _log = logging.getLogger("voting_infra.images")
 
@@ -38,8 +44,12 @@ def _build(names: list[str]) -> None:
         base = resolve_base(engine, supervisor)
         _log.info("base image: %s", base)
         for name in names:
-            _log.info("building %s", IMAGES[name].tag)
-            build_image(engine, supervisor, IMAGES[name], base)
+            image = IMAGES[name]
+            _log.info("building %s", image.tag)
+            build_image(engine, supervisor, image, base)
+            if image.variable is not None:
+                dotenv.set_key(COMPOSE_VARIABLES, image.variable, image.tag, quote_mode="never")
+                _log.info("%s says %s=%s", COMPOSE_VARIABLES, image.variable, image.tag)
 
 
 if __name__ == "__main__":

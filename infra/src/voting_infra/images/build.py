@@ -98,6 +98,8 @@ def build_image(
             f"{image.tag} cannot be built: {error}; the log {log_path} ends with:\n"
             + tail(log_path)
         )
+    if image.alias is not None:
+        engine.images.get(image.tag).tag(image.alias)
 
 
 def _follow(steps: Iterable[Mapping[str, Any]], log_path: Path) -> str | None:

@@ -21,6 +21,7 @@ from voting_consumer.validation import Record
 from voting_core import topics
 from voting_core.ballots import RecordRange
 from voting_core.exceptions import FatalError
+from voting_core.heartbeat import Heartbeat
 from voting_core.kafka import client_config, place_of
 from voting_core.models import Coordinates
 from voting_core.status import read_progress
@@ -91,6 +92,7 @@ class BallotConsumer:
         self._admin = admin
         self._decider = decider
         self._publisher = publisher
+        self._heartbeat = Heartbeat(settings.heartbeat)
         self._ids: TopicIds | None = None
         self._progress: dict[int, Progress] = {}
         self._assignments = 0
@@ -131,6 +133,8 @@ class BallotConsumer:
             busy = time.monotonic()
             while not stopping():
                 batch = self._poll()
+                if self._is_member():
+                    self._heartbeat.beat()
                 if batch is not None:
                     self._decide_and_publish(batch)
                     report.count(len(batch.records))
@@ -141,6 +145,9 @@ class BallotConsumer:
                     return
         finally:
             self._consumer.close()
+
+    def _is_member(self) -> bool:
+        return bool(self._consumer.memberid())
 
     def _has_caught_up(self) -> bool:
         return self._assignments > 0 and self._at_end >= self._progress.keys()

@@ -1,10 +1,12 @@
 """Settings of the consumer."""
 
 import socket
+from pathlib import Path
 
 import attrs
 import typed_settings as ts
 
+from voting_core.heartbeat import HEARTBEAT_HELP
 from voting_core.settings import (
     DatabaseSettings,
     DrawSettings,
@@ -44,6 +46,7 @@ class ConsumerSettings:
         validator=attrs.validators.optional(attrs.validators.gt(0)),
         help="End when no record has come for this many seconds; by default run until stopped.",
     )
+    heartbeat: Path | None = ts.option(default=None, help=HEARTBEAT_HELP)
 
     @property
     def transactional_id(self) -> str:

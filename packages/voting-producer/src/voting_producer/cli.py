@@ -10,6 +10,7 @@ import structlog
 
 from voting_core.command import run_command
 from voting_core.exceptions import InputError
+from voting_core.heartbeat import Heartbeat
 from voting_core.kafka import ReliableProducer, check_topics, connect_admin
 from voting_core.logs import configure_logging
 from voting_core.settings import settings_options
@@ -82,6 +83,7 @@ def produce(settings: ProducerSettings) -> int:
 
 
 def _produce(settings: ProducerSettings, source: Source, stop: Stop) -> int:
+    heartbeat = Heartbeat(settings.heartbeat)
     with stop.interruptible():
         source.prepare()
         check_topics(connect_admin(settings.kafka), [VOTERS])
@@ -94,7 +96,7 @@ def _produce(settings: ProducerSettings, source: Source, stop: Stop) -> int:
         if not source.expected:
             _log.warning("nobody to send: the scale is too large, or there are too many slices")
         _log.info("started", ballots=source.expected, candidates=len(tally.candidates))
-        with show_progress(source.expected) as progress:
+        with show_progress(source.expected, heartbeat) as progress:
             times = send_voters(
                 source,
                 register,

@@ -11,6 +11,7 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from voting_core.heartbeat import Heartbeat
 from voting_core.logs import log_above_a_bar
 
 __all__ = ["LogProgress", "NoProgress", "ProgressDisplay", "show_progress"]
@@ -70,11 +71,21 @@ class _Bar:
         )
 
 
+@attrs.frozen
+class _Beating:
+    display: ProgressDisplay
+    heartbeat: Heartbeat
+
+    def update(self, sent: int) -> None:
+        self.display.update(sent)
+        self.heartbeat.beat()
+
+
 @contextmanager
-def show_progress(expected: int) -> Iterator[ProgressDisplay]:
-    """Show progress as fits where standard error goes."""
+def show_progress(expected: int, heartbeat: Heartbeat) -> Iterator[ProgressDisplay]:
+    """Show progress as fits where standard error goes, with a heartbeat for every batch."""
     if not sys.stderr.isatty():
-        yield LogProgress(expected)
+        yield _Beating(LogProgress(expected), heartbeat)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -84,4 +95,4 @@ def show_progress(expected: int) -> Iterator[ProgressDisplay]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress, log_above_a_bar():
-        yield _Bar(progress, expected)
+        yield _Beating(_Bar(progress, expected), heartbeat)

@@ -7,6 +7,7 @@ import attrs
 import typed_settings as ts
 from attrs.validators import ge, le, min_len, optional
 
+from voting_core.heartbeat import HEARTBEAT_HELP
 from voting_core.settings import DatabaseSettings, DrawSettings, KafkaSettings, LogSettings
 from voting_producer.slices import Slice
 
@@ -83,6 +84,7 @@ class ProducerSettings:
     page_size: int = ts.option(
         default=1000, validator=[ge(1), le(5000)], help="Random users to ask for at once, 1-5000."
     )
+    heartbeat: Path | None = ts.option(default=None, help=HEARTBEAT_HELP)
     kafka: KafkaSettings = ts.option(factory=KafkaSettings)
     database: DatabaseSettings = ts.option(factory=DatabaseSettings)
     draw: DrawSettings = ts.option(factory=DrawSettings)

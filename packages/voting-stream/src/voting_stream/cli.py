@@ -14,6 +14,7 @@ from pyspark.sql.streaming import StreamingQuery
 from voting_core import topics
 from voting_core.command import run_command
 from voting_core.exceptions import FatalError
+from voting_core.heartbeat import Heartbeat
 from voting_core.java import find_java
 from voting_core.kafka import check_topics, connect_admin, topic_ids
 from voting_core.logs import configure_logging
@@ -40,6 +41,7 @@ def run(settings: StreamSettings) -> None:
     """Keep the aggregate topics up to date until stopped."""
     configure_logging(settings.log, "voting-stream")
     stop = threading.Event()
+    heartbeat = Heartbeat(settings.heartbeat)
     java = find_java(os.environ)
     admin = connect_admin(settings.kafka)
     check_topics(admin, (topics.VOTES, *topics.AGGREGATES))
@@ -61,7 +63,7 @@ def run(settings: StreamSettings) -> None:
             checkpoint=checkpoint,
             lock=bool(lock),
         )
-        _follow(start_query(spark, settings, votes_topic_id, checkpoint), stop)
+        _follow(start_query(spark, settings, votes_topic_id, checkpoint), stop, heartbeat)
     finally:
         spark.stop()
         if archive is not None:
@@ -76,13 +78,16 @@ def _setter(stop: threading.Event) -> Any:
     return handle
 
 
-def _follow(query: StreamingQuery, stop: threading.Event) -> None:
+def _follow(query: StreamingQuery, stop: threading.Event, heartbeat: Heartbeat) -> None:
     last_batch = -1
     try:
         while not stop.is_set() and not query.awaitTermination(timeout=1):
+            if not query.status["isTriggerActive"]:
+                heartbeat.beat()
             progress = query.lastProgress
             if progress and progress["batchId"] > last_batch and progress["numInputRows"]:
                 last_batch = progress["batchId"]
+                heartbeat.beat()
                 log.info(
                     "counted",
                     batch=last_batch,

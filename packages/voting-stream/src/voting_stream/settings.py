@@ -5,6 +5,7 @@ from pathlib import Path
 import attrs
 import typed_settings as ts
 
+from voting_core.heartbeat import HEARTBEAT_HELP
 from voting_core.settings import KafkaSettings, LogSettings
 
 __all__ = ["AVAILABLE_NOW", "StreamSettings"]
@@ -51,6 +52,7 @@ class StreamSettings:
         help="Directory for an archive of Java classes with which Spark starts in half the time; "
         "recorded when a run ends and there is none that fits. spark-submit does without.",
     )
+    heartbeat: Path | None = ts.option(default=None, help=HEARTBEAT_HELP)
     spark_conf: dict[str, str] = ts.option(
         factory=dict, help="More Spark configuration, KEY=VALUE; may be repeated."
     )

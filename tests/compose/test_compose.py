@@ -1,0 +1,213 @@
+"""The whole system in containers: an election, restarts on the way, and the operator's commands."""
+
+import csv
+import json
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from typing import NoReturn
+from urllib.request import urlopen
+
+import attrs
+import pytest
+from checker import Findings, examine
+from system import ROOT, System
+from typed_settings import SecretStr
+
+from voting_core.database import connect
+from voting_core.settings import DatabaseSettings
+from voting_core.topics import ALL_TOPICS, TURNOUT_BY_LOCATION, VOTERS
+from voting_infra import Supervisor
+from voting_infra.engine import open_engine
+from voting_infra.exceptions import EngineError
+from voting_infra.images import IMAGES, build_image, resolve_base, resolve_image
+from voting_infra.images.definitions import PACKAGES
+from voting_infra.logs import new_log_directory
+
+SCALE = 4000
+RATE = 400
+COUNT_SECONDS = 600.0
+RECOVERY_SECONDS = 180.0
+
+
+def cannot_run(reason: str) -> NoReturn:
+    """Skip, unless containers are what was asked for."""
+    if os.environ.get("VOTING_TEST_STACK") == "containers":
+        pytest.fail(f"{reason}, and VOTING_TEST_STACK asks for containers")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def images() -> dict[str, str]:
+    """The images as compose.yaml is told them; those of the services are built from this tree."""
+    if subprocess.run(
+        ["docker", "compose", "version"], capture_output=True, check=False
+    ).returncode:
+        cannot_run("docker compose does not run: install Docker and its Compose plugin")
+    wanted = json.loads(System("voting", {}).run("config", "--format=json").stdout)["services"]
+    servers = {"VOTING_KAFKA_IMAGE": "broker", "VOTING_POSTGRES_IMAGE": "postgres"}
+    built = {image.variable: image for image in IMAGES.values()}
+    try:
+        with open_engine() as engine, Supervisor(new_log_directory()) as supervisor:
+            base = resolve_base(engine, supervisor)
+            for package in PACKAGES:
+                build_image(engine, supervisor, IMAGES[package], base)
+            return {
+                name: resolve_image(engine, supervisor, wanted[service]["image"], built[name]).name
+                for name, service in servers.items()
+            }
+    except EngineError as error:
+        cannot_run(str(error))
+
+
+@pytest.fixture(scope="module")
+def system(images: dict[str, str]) -> Iterator[System]:
+    """The system, up, with a rehearsal on its way."""
+    system = System.on_free_ports(VOTING_SCALE=str(SCALE), VOTING_RATE=str(RATE), **images)
+    try:
+        system.run("up", "--detach", timeout=900)
+        yield system
+    finally:
+        system.run("down", "--volumes")
+
+
+def expected_votes() -> Counter[tuple[str, str]]:
+    """How many votes each candidate must have in each state, from the results file itself."""
+    cast: Counter[tuple[str, str]] = Counter()
+    path = ROOT / "infra" / "data" / "us-president-2020-by-county.csv"
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            cast[row["candidate"], row["state"]] += int(row["candidatevotes"])
+    return Counter({place: votes // SCALE for place, votes in cast.items() if votes >= SCALE})
+
+
+@attrs.frozen
+class Counted:
+    """The system after the count, and what was found in it then."""
+
+    system: System
+    findings: Findings
+
+
+@pytest.fixture(scope="module")
+def counted(system: System) -> Counted:
+    """The rehearsal counted to its end, broker and database restarted in the middle."""
+    total = expected_votes().total()
+
+    def restart_after(votes: int, service: str) -> None:
+        system.await_condition(
+            f"{votes} votes", lambda: (system.votes() or 0) >= votes, COUNT_SECONDS
+        )
+        assert (system.votes() or 0) < total, "counted too fast for a restart on the way"
+        system.run("restart", service)
+
+    restart_after(total // 10, "broker")
+    restart_after(total * 4 // 10, "postgres")
+
+    def is_counted() -> bool:
+        if (system.votes() or 0) < total:
+            return False
+        status = json.loads(system.voting("status", "--json").stdout)
+        return status["votes"] == total and not status["in_flight"]
+
+    system.await_condition("everything counted", is_counted, COUNT_SECONDS)
+    with connect(DatabaseSettings(SecretStr(system.database_url))) as conn:
+        return Counted(system, examine(system.bootstrap_servers, conn))
+
+
+def test_every_vote_counts_once_in_spite_of_restarts(counted: Counted) -> None:
+    """The tables, the topics and the totals all come to what the results file says."""
+    counted.findings.assert_consistent()
+    rows = counted.system.psql(
+        "SELECT candidate_name, address_state, count(*) FROM votes"
+        " JOIN voters USING (voter_id) JOIN candidates USING (candidate_id) GROUP BY 1, 2"
+    )
+    stored = {(name, state): int(n) for name, state, n in (r.split("|") for r in rows.splitlines())}
+    assert stored == expected_votes()
+    counted.system.voting("reconcile")
+
+
+def test_services_are_healthy_and_no_root(counted: Counted) -> None:
+    """Whoever should run does, is healthy, and does so without privileges, under an init."""
+    system = counted.system
+    running = {"broker", "postgres", "consumer", "stream", "dashboard"}
+
+    def are_healthy() -> bool:
+        found = system.containers()
+        return all(found[service]["Health"] == "healthy" for service in running)
+
+    system.await_condition("all healthy", are_healthy, RECOVERY_SECONDS)
+    found = system.containers()
+    assert {service for service in found if found[service]["State"] == "running"} == running
+    assert found["producer"]["ExitCode"] == found["init"]["ExitCode"] == 0
+    for service in ("consumer", "stream", "dashboard"):
+        said = system.run("exec", "-T", service, "sh", "-c", "id -u; cat /proc/1/comm").stdout
+        user, first = said.split()
+        assert user != "0"
+        assert first == "tini"
+
+
+def test_the_dashboard_answers_on_loopback_only(counted: Counted) -> None:
+    """The page is served; no port is open to other machines."""
+    with urlopen(counted.system.dashboard, timeout=30) as answer:
+        assert b"<title>" in answer.read()
+    published = [
+        port
+        for container in counted.system.containers().values()
+        for port in container["Publishers"]
+        if port["PublishedPort"]
+    ]
+    assert len(published) == 3
+    assert {port["URL"] for port in published} == {"127.0.0.1"}
+
+
+def test_kafka_s_tools_show_every_topic(counted: Counted) -> None:
+    """The topics are listed, and the console consumer finds records on each of them."""
+    system = counted.system
+    names = {topic.name for topic in ALL_TOPICS}
+    assert names <= set(system.kafka("topics", "--list").stdout.split())
+    # A rehearsal has no reason for a rejection.
+    system.kafka("console-producer", f"--topic={VOTERS.name}", stdin="no ballot\n")
+    for name in sorted(names):
+        options = (f"--topic={name}", "--from-beginning", "--max-messages=1", "--timeout-ms=60000")
+        json.loads(system.kafka("console-consumer", *options).stdout)
+
+
+def test_a_recreated_aggregate_topic_is_filled_again(counted: Counted) -> None:
+    """Deleted, created anew by `voting init`, and recounted from the beginning."""
+    system = counted.system
+    system.run("stop", "stream")
+    system.kafka("topics", "--delete", f"--topic={TURNOUT_BY_LOCATION.name}")
+    lost = system.voting("reconcile", check=False)
+    assert lost.returncode != 0, lost.stdout
+    system.voting("init")
+    remove = ("--entrypoint=rm", "stream", "--recursive", "/var/lib/voting/tally")
+    system.run("run", "--rm", "--no-deps", *remove)
+    system.run("start", "stream")
+
+    def agrees() -> bool:
+        return system.voting("reconcile", check=False).returncode == 0
+
+    system.await_condition("the recreated topic filled", agrees, RECOVERY_SECONDS)
+    options = (f"--topic={TURNOUT_BY_LOCATION.name}", "--from-beginning", "--max-messages=51")
+    lines = system.kafka("console-consumer", *options, "--timeout-ms=60000").stdout.splitlines()
+    assert {json.loads(line)["state"] for line in lines} == {s for _, s in expected_votes()}
+
+
+def test_down_leaves_nothing(system: System) -> None:
+    """Neither a container nor a network nor a volume remains."""
+    label = f"--filter=label=com.docker.compose.project={system.project}"
+
+    def docker(*args: str) -> list[str]:
+        said = subprocess.run(["docker", *args], capture_output=True, text=True, check=True)
+        return said.stdout.split()
+
+    containers = docker("ps", "--all", "--quiet", label)
+    names = "{{range .Mounts}}{{.Name}} {{end}}"
+    volumes = set(docker("inspect", f"--format={names}", *containers))
+    assert volumes
+    system.run("down", "--volumes")
+    for kind in ("container", "network", "volume"):
+        assert not docker(kind, "ls", "--quiet", *(["--all"] if kind == "container" else []), label)
+    assert not volumes & set(docker("volume", "ls", "--quiet"))
