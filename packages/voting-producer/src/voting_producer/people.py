@@ -71,7 +71,7 @@ def live_in(digest: bytes) -> State:
 
 def age_of(digest: bytes) -> int:
     """Draw the age in years that the voter made from the digest has."""
-    (point,) = _AGE.unpack(digest)
+    point: int = _AGE.unpack(digest)[0]
     return _AGES[point]
 
 
