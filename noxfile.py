@@ -75,6 +75,7 @@ TEST_TOOLS = {
     "voting-producer": ("pytest", "hypothesis"),
     "infra": (
         *("pytest", "pytest-xdist", "hypothesis", "jsonschema", "playwright", "psutil"),
+        "uv",
         *RELEASE_TOOLS,
     ),
 }
@@ -149,36 +150,36 @@ def unit(session: nox.Session, project: str) -> None:
     session.run("pytest", *parallel, str(folder(project) / "tests"), *session.posargs)
 
 
+def run_tests(session: nox.Session, folder: str, *options: str, **env: str) -> None:
+    """Run tests of the whole, with what the lock file of everything together says."""
+    install(session, "infra", *test_tools("infra"))
+    session.run("pytest", *options, folder, *session.posargs, env=env)
+
+
 @nox.session
 def integration(session: nox.Session) -> None:
     """Test the whole pipeline on real Kafka, PostgreSQL, Spark and browser."""
-    install(session, "infra", *test_tools("infra"))
-    session.run("pytest", *PARALLEL, "tests", *session.posargs)
+    run_tests(session, "tests", *PARALLEL)
 
 
-@nox.session
+@nox.session(default=False)
 def wheels(session: nox.Session) -> None:
     """Build the wheels and test them: alone, together, and in a whole election."""
     build_packages(session)
-    install(session, "infra", *test_tools("infra"), "uv")
-    session.run(
-        *("pytest", "tests/wheels", *session.posargs),
-        env={"VOTING_TEST_CONSTRAINTS": str(constraints(session, "infra"))},
-    )
+    pinned = str(constraints(session, "infra"))
+    run_tests(session, "tests/wheels", VOTING_TEST_CONSTRAINTS=pinned)
 
 
 @nox.session(default=False)
 def cluster(session: nox.Session) -> None:
     """Test an election on three Kafka nodes and a Spark cluster, parts of which are killed."""
-    install(session, "infra", *test_tools("infra"))
-    session.run("pytest", "tests/cluster", *session.posargs)
+    run_tests(session, "tests/cluster")
 
 
 @nox.session(default=False)
 def compose(session: nox.Session) -> None:
     """Test the whole system in containers, as `docker compose` brings it up."""
-    install(session, "infra", *test_tools("infra"))
-    session.run("pytest", "tests/compose", *session.posargs)
+    run_tests(session, "tests/compose")
 
 
 def run_election(session: nox.Session, module: str) -> None:
