@@ -35,8 +35,9 @@ PACKAGES = ("voting-core", *SERVICES)
 PROJECTS = (*PACKAGES, "infra")
 SOURCES = ("packages", "infra", "tests", "noxfile.py")
 
-# Tests of real servers wait more than they compute. Each worker has a stack of its own.
-PARALLEL = ("--numprocesses=2", "--dist=worksteal")
+# Tests of real servers wait more than they compute, and some take minutes: each worker has a stack
+# of its own and is given one test at a time.
+PARALLEL = ("--numprocesses=2", "--maxschedchunk=1")
 
 # Ctrl-C reaches the session's program as well as Nox: it gets the time to stop its children.
 STOP_SECONDS = 60.0
