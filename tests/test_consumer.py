@@ -12,10 +12,11 @@ from checker import examine
 from conftest import Election
 from kill_consumer import POINTS
 
+from voting_core.election import set_up_election
 from voting_core.kafka import ReliableProducer, delete_topics
 from voting_core.models import Address, Candidate, Voter
 from voting_core.register import add_candidates, add_voters
-from voting_core.topics import REJECTED_VOTES, VOTERS, VOTES
+from voting_core.topics import REJECTED_VOTES, VOTERS, VOTES, VOTING_PROGRESS, TopicSpec
 from voting_core.wire import encode_voter
 
 CANDIDATES = (Candidate("ada", "Ada"), Candidate("bob", "Bob"))
@@ -129,13 +130,27 @@ def test_lost_group_offsets_change_nothing(ready: Election) -> None:
 
 
 @pytest.mark.parametrize("topic", [VOTES, REJECTED_VOTES])
-def test_a_recreated_output_topic_is_filled_again(ready: Election, topic: object) -> None:
+def test_a_recreated_output_topic_is_filled_again(ready: Election, topic: TopicSpec) -> None:
     """The stored decisions are published again to the topic that was lost, and only there."""
-    from voting_core.election import set_up_election
-
     consume(ready)
-    delete_topics(ready.admin, [topic])  # type: ignore[list-item]
+    delete_topics(ready.admin, [topic])
     set_up_election(ready.admin, ready.conn, partitions=2)
+    consume(ready)
+    assert_counted(ready)
+
+
+@pytest.mark.parametrize("published", [VOTES, REJECTED_VOTES])
+def test_progress_is_not_recreated_beside_what_it_told_of(
+    ready: Election, published: TopicSpec
+) -> None:
+    """What is published would be a second time; with the output topics gone too all is well."""
+    consume(ready)
+    delete_topics(ready.admin, {VOTES, REJECTED_VOTES, VOTING_PROGRESS} - {published})
+    refused = ready.run("voting", "init", "--partitions=2")
+    assert refused.returncode == 2
+    assert f"though {published.name} has records" in refused.stderr.splitlines()[-1]
+    delete_topics(ready.admin, [published])
+    assert ready.run("voting", "init", "--partitions=2").returncode == 0
     consume(ready)
     assert_counted(ready)
 

@@ -4,9 +4,10 @@ import psycopg
 import structlog
 from confluent_kafka.admin import AdminClient
 
-from voting_core.kafka import check_topics, create_topics, delete_topics
+from voting_core.exceptions import TopicError
+from voting_core.kafka import check_topics, create_topics, delete_topics, existing_topics, spans
 from voting_core.migrations import migrate
-from voting_core.topics import ALL_TOPICS
+from voting_core.topics import ALL_TOPICS, REJECTED_VOTES, VOTES, VOTING_PROGRESS
 
 __all__ = ["forget_election", "set_up_election"]
 
@@ -32,8 +33,10 @@ def set_up_election(
             broker's default.
 
     Raises:
-        TopicError: A topic is there, but configured in a way that would lose records.
+        TopicError: A topic is there, but configured in a way that would lose records; or records
+            are there without the progress that tells of them.
     """
+    _check_progress(admin)
     applied = migrate(conn)
     created = create_topics(
         admin,
@@ -44,6 +47,22 @@ def set_up_election(
     )
     check_topics(admin, ALL_TOPICS)
     log.info("ready", migrations=[m.name for m in applied], topics=created)
+
+
+def _check_progress(admin: AdminClient) -> None:
+    """See that what is published is known as published: it would be a second time otherwise."""
+    existing = existing_topics(admin)
+    if VOTING_PROGRESS.name in existing:
+        return
+    for topic in (VOTES, REJECTED_VOTES):
+        if topic.name in existing and any(
+            span.end > span.start for span in spans(admin, topic.name).values()
+        ):
+            raise TopicError(
+                f"{VOTING_PROGRESS.name} is missing, though {topic.name} has records, which would "
+                f"be published a second time: delete {VOTES.name} and {REJECTED_VOTES.name} too; "
+                "the consumer fills both again from the tables"
+            )
 
 
 def forget_election(admin: AdminClient, conn: psycopg.Connection) -> None:

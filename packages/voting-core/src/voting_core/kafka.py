@@ -38,6 +38,7 @@ __all__ = [
     "connect_admin",
     "create_topics",
     "delete_topics",
+    "existing_topics",
     "open_reader",
     "place_of",
     "read_to_end",
@@ -111,6 +112,11 @@ def _answers(
 def _timed_out(future: "Future[Any]") -> bool:
     error = future.exception()
     return isinstance(error, KafkaException) and error.args[0].code() == KafkaError._TIMED_OUT
+
+
+def existing_topics(admin: AdminClient) -> set[str]:
+    """Return the names of all topics that there are."""
+    return set(admin.list_topics(timeout=REQUEST_SECONDS).topics)
 
 
 def topic_ids(admin: AdminClient, topics: Iterable[TopicSpec]) -> dict[str, str]:
