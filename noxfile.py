@@ -37,7 +37,7 @@ SOURCES = ("packages", "infra", "tests", "noxfile.py")
 
 # Tests of real servers wait more than they compute, and some take minutes: each worker has a stack
 # of its own and is given one test at a time.
-PARALLEL = ("--numprocesses=2", "--maxschedchunk=1")
+PARALLEL = ("--numprocesses=3", "--maxschedchunk=1")
 
 # Ctrl-C reaches the session's program as well as Nox: it gets the time to stop its children.
 STOP_SECONDS = 60.0
@@ -173,7 +173,7 @@ def wheels(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def cluster(session: nox.Session) -> None:
-    """Test an election on three Kafka nodes and a Spark cluster, parts of which are killed."""
+    """Test what is past one machine: an election on a cluster that loses parts, its measurement."""
     run_tests(session, "tests/cluster")
 
 
