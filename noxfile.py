@@ -37,7 +37,7 @@ SOURCES = ("packages", "infra", "tests", "noxfile.py")
 
 # Tests of real servers wait more than they compute, and some take minutes: each worker has a stack
 # of its own and is given one test at a time.
-PARALLEL = ("--numprocesses=2", "--maxschedchunk=1")
+PARALLEL = ("--numprocesses=3", "--maxschedchunk=1")
 
 # Ctrl-C reaches the session's program as well as Nox: it gets the time to stop its children.
 STOP_SECONDS = 60.0

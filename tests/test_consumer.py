@@ -145,7 +145,8 @@ def test_progress_is_not_recreated_beside_what_it_told_of(
 ) -> None:
     """What is published would be a second time; with the output topics gone too all is well."""
     consume(ready)
-    delete_topics(ready.admin, {VOTES, REJECTED_VOTES, VOTING_PROGRESS} - {published})
+    others = [topic for topic in (VOTES, REJECTED_VOTES) if topic is not published]
+    delete_topics(ready.admin, [VOTING_PROGRESS, *others])
     refused = ready.run("voting", "init", "--partitions=2")
     assert refused.returncode == 2
     assert f"though {published.name} has records" in refused.stderr.splitlines()[-1]

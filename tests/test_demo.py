@@ -58,9 +58,9 @@ def assert_totals(
 
 
 def test_the_2020_election_is_counted_exactly(tmp_path: Path) -> None:
-    """At one vote for every thousand each total is the quotient that plain arithmetic gives."""
-    summary = counted(tmp_path / "out.json", "--results", str(US_2020), "--scale", "1000")
-    candidates, states = expected(US_2020, 1000)
+    """At one vote for every few thousand each total is the quotient that plain arithmetic gives."""
+    summary = counted(tmp_path / "out.json", "--results", str(US_2020), "--scale", "4000")
+    candidates, states = expected(US_2020, 4000)
     assert len(states) == 51
     assert_totals(summary, candidates, states)
     assert summary["postgres"]["rejected"] == {}
