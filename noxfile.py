@@ -37,7 +37,7 @@ SOURCES = ("packages", "infra", "tests", "noxfile.py")
 
 # Tests of real servers wait more than they compute, and some take minutes: each worker has a stack
 # of its own and is given one test at a time.
-PARALLEL = ("--numprocesses=3", "--maxschedchunk=1")
+PARALLEL = ("--numprocesses=2", "--maxschedchunk=1")
 
 # Ctrl-C reaches the session's program as well as Nox: it gets the time to stop its children.
 STOP_SECONDS = 60.0
@@ -147,8 +147,7 @@ def release(session: nox.Session) -> None:
 def unit(session: nox.Session, project: str) -> None:
     """Test a package alone, with what its own lock file says."""
     install(session, project, *test_tools(project))
-    parallel = PARALLEL if project == "infra" else ()
-    session.run("pytest", *parallel, str(folder(project) / "tests"), *session.posargs)
+    session.run("pytest", str(folder(project) / "tests"), *session.posargs)
 
 
 def run_tests(session: nox.Session, folder: str, *options: str, **env: str) -> None:
