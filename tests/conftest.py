@@ -24,6 +24,7 @@ from voting_core.settings import DatabaseSettings, KafkaSettings
 from voting_infra import Child, Command, Stack, StackError, Supervisor, open_stack
 from voting_infra.choice import StackChoice, choose_stack
 from voting_infra.logs import new_log_directory
+from voting_infra.services import environment_without_settings, service_environment
 
 # They need more than a stack, and have sessions of their own.
 collect_ignore = ["cluster", "compose", "wheels"]
@@ -89,12 +90,7 @@ class Election:
 
     def environment(self) -> dict[str, str]:
         """The environment in which a command works on this election."""
-        others = {k: v for k, v in os.environ.items() if not k.startswith("VOTING_")}
-        return others | {
-            "VOTING_KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
-            "VOTING_DATABASE_URL": str(self.database.url),
-            "SPARK_LOCAL_IP": "127.0.0.1",
-        }
+        return service_environment(self.kafka.bootstrap_servers, str(self.database.url))
 
     def run(
         self, script: str, *args: str, timeout: float = 120.0
@@ -138,23 +134,25 @@ def election(stack: Stack, tmp_path: Path) -> Iterator[Election]:
             yield Election(kafka, database, admin, conn, services, tmp_path)
 
 
-def environment_without_settings() -> dict[str, str]:
-    """The environment without anybody's own settings of the services."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("VOTING_")}
-
-
-def run_demo(
-    *args: str, timeout: float = 300.0, env: dict[str, str] | None = None
+def run_module(
+    module: str, *args: str, timeout: float, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the demo without a browser to its end."""
+    """Run a module that brings up a stack of its own to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "voting_infra.demo", "--headless", *args],
+        [sys.executable, "-m", module, *args],
         env=env or environment_without_settings(),
         capture_output=True,
         text=True,
         timeout=timeout,
         check=False,
     )
+
+
+def run_demo(
+    *args: str, timeout: float = 300.0, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the demo without a browser to its end."""
+    return run_module("voting_infra.demo", "--headless", *args, timeout=timeout, env=env)
 
 
 class Output:

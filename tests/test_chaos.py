@@ -1,26 +1,18 @@
 """The whole pipeline through a short schedule of faults."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from conftest import environment_without_settings
+from conftest import run_module
 
 
 def test_nothing_is_lost_or_counted_twice_while_every_part_is_killed(tmp_path: Path) -> None:
     """Producer, consumer, stream, Kafka and PostgreSQL die under load, and every ballot counts."""
     path = tmp_path / "report.json"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "voting_infra.chaos"),
-            *("--kills", "6", "--voters", "3000", "--seed", "1", "--report", str(path)),
-        ],
-        env=environment_without_settings(),
-        capture_output=True,
-        text=True,
+    done = run_module(
+        "voting_infra.chaos",
+        *("--kills", "6", "--voters", "3000", "--seed", "1", "--report", str(path)),
         timeout=400,
-        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads(path.read_text(encoding="utf-8"))

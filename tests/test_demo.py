@@ -15,7 +15,9 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import ROOT, US_2020, environment_without_settings, run_demo, running_demo
+from conftest import ROOT, US_2020, run_demo, running_demo
+
+from voting_infra.services import environment_without_settings
 
 PLACES = ("source", "postgres", "votes_topic", "aggregates")
 

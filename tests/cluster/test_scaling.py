@@ -1,26 +1,18 @@
 """Measuring how the pipeline scales, on a small election."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-from conftest import environment_without_settings
+from conftest import run_module
 
 
 def test_rates_are_measured_and_printed(tmp_path: Path) -> None:
     """Each stage has a rate with two of each service, and the tables are there to be copied."""
     report = tmp_path / "rates.json"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "voting_infra.scaling"),
-            *("--voters", "10000", "--count", "2", "--report", str(report)),
-        ],
-        env=environment_without_settings(),
-        capture_output=True,
-        text=True,
+    done = run_module(
+        "voting_infra.scaling",
+        *("--voters", "10000", "--count", "2", "--report", str(report)),
         timeout=400,
-        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (rates,) = json.loads(report.read_text(encoding="utf-8"))["rates"]

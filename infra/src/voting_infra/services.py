@@ -1,4 +1,4 @@
-"""The commands of the services as they are installed here."""
+"""The commands of the services as they are installed here, and their environment."""
 
 import os
 import sys
@@ -7,7 +7,26 @@ from pathlib import Path
 from voting_infra.child import Command
 from voting_infra.stack import Stack
 
-__all__ = ["service_command"]
+__all__ = ["environment_without_settings", "service_command", "service_environment"]
+
+
+def environment_without_settings() -> dict[str, str]:
+    """Return this process's environment without anybody's own settings of the services."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("VOTING_")}
+
+
+def service_environment(bootstrap_servers: str, database_url: str) -> dict[str, str]:
+    """Return the environment in which services work on a stack, and on no other.
+
+    Args:
+        bootstrap_servers: Kafka's address, `host:port`.
+        database_url: PostgreSQL's, with user, password and database.
+    """
+    return environment_without_settings() | {
+        "VOTING_KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+        "VOTING_DATABASE_URL": database_url,
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
 
 
 def service_command(stack: Stack, script: str, *args: str, name: str | None = None) -> Command:
@@ -19,16 +38,9 @@ def service_command(stack: Stack, script: str, *args: str, name: str | None = No
         args: Its arguments.
         name: What messages call it, and its log; the script's name by default.
     """
-    # What a user's own settings say of some other Kafka or database is not for this stack.
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("VOTING_")}
     return Command(
         name=name or script,
         argv=[Path(sys.executable).parent / script, *args],
-        env=inherited
-        | {
-            "VOTING_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
-            "VOTING_DATABASE_URL": stack.database_url,
-            "SPARK_LOCAL_IP": "127.0.0.1",
-        },
+        env=service_environment(stack.bootstrap_servers, stack.database_url),
         log_path=stack.log_dir / f"{name or script}.log",
     )

@@ -20,10 +20,16 @@ class Settings:
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(InputError("mend this"), 2), (FatalError("gave up"), 1)]
+    ("error", "code", "line"),
+    [
+        (InputError("mend this"), 2, "mend this"),
+        (FatalError("gave up"), 1, "gave up"),
+        (psycopg.OperationalError("gone\nfor good"), 1, "PostgreSQL: gone for good"),
+        (KafkaException(KafkaError(KafkaError._TRANSPORT, "no broker")), 1, "Kafka: no broker"),
+    ],
 )
-def test_errors_made_on_purpose_are_one_line(
-    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
+def test_errors_are_one_line(
+    error: Exception, code: int, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The message is shown without a traceback, and the exit code says whose turn it is."""
 
@@ -34,32 +40,7 @@ def test_errors_made_on_purpose_are_one_line(
     with pytest.raises(SystemExit) as caught:
         run_command(command, [])
     assert caught.value.code == code
-    assert capsys.readouterr().err == f"thing: {error}\n"
-
-
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
-        (psycopg.OperationalError("gone\nfor good"), "thing: PostgreSQL: gone for good\n"),
-        (
-            KafkaException(KafkaError(KafkaError._TRANSPORT, "no broker")),
-            "thing: Kafka: no broker\n",
-        ),
-    ],
-)
-def test_errors_from_outside_are_one_line(
-    error: Exception, line: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """What PostgreSQL or Kafka say is shown with the name of who said it."""
-
-    @click.command(name="thing")
-    def command() -> None:
-        raise error
-
-    with pytest.raises(SystemExit) as caught:
-        run_command(command, [])
-    assert caught.value.code == 1
-    assert capsys.readouterr().err == line
+    assert capsys.readouterr().err == f"thing: {line}\n"
 
 
 def test_mistakes_of_ours_show_their_traceback() -> None:
