@@ -147,7 +147,8 @@ def release(session: nox.Session) -> None:
 def unit(session: nox.Session, project: str) -> None:
     """Test a package alone, with what its own lock file says."""
     install(session, project, *test_tools(project))
-    session.run("pytest", str(folder(project) / "tests"), *session.posargs)
+    parallel = PARALLEL if project == "infra" else ()
+    session.run("pytest", *parallel, str(folder(project) / "tests"), *session.posargs)
 
 
 def run_tests(session: nox.Session, folder: str, *options: str, **env: str) -> None:

@@ -199,12 +199,12 @@ def test_a_stack_ends_with_its_parent(tmp_path: Path, number: signal.Signals) ->
             assert parent.stdout is not None
             leaders = [int(word) for word in parent.stdout.readline().split()]
             pids = _reaper.family([parent.pid])
-            assert {parent.pid, *leaders} < pids
-            # What is there outlives a SIGKILL.
-            mapped = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in pids)
-            assert "/dev/shm" not in mapped
+            mapped = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in leaders)
             parent.send_signal(number)
             parent.wait(40)
+        assert {parent.pid, *leaders} < pids
+        # What is there outlives a SIGKILL.
+        assert "/dev/shm" not in mapped
         assert until(lambda: not any(is_alive(pid) for pid in pids), 40)
         assert [path for path in temporary.iterdir() if path.name.startswith("voting-")] == []
     finally:

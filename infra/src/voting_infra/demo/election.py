@@ -60,6 +60,7 @@ class ElectionFailed(VotingError):
 class _Election:
     """Connections to the stack, and the services on it."""
 
+    supervisor: Supervisor
     kafka: KafkaSettings
     admin: AdminClient
     conn: psycopg.Connection
@@ -84,6 +85,10 @@ class _Election:
         """Return how many votes the database holds."""
         row = self.conn.execute("SELECT count(*) FROM votes").fetchone()
         return int(row[0]) if row else 0
+
+    def stop(self) -> None:
+        """End the services in good order."""
+        self.supervisor.stop_all(self.children, STOP_SECONDS)
 
     def pause(self, seconds: float) -> None:
         """Wait before looking again, and see that every service is well.
@@ -127,9 +132,10 @@ def run_election(options: DemoOptions, console: Console) -> bool:
         KeyboardInterrupt: The user, or the end of the parent process, asked to stop.
     """
     clock = PhaseClock(lambda line: console.print(line, highlight=False))
-    with Supervisor(new_log_directory()) as supervisor, ExitStack() as contexts:
-        console.print(f"Logs are in {supervisor.log_dir}", soft_wrap=True, highlight=False)
-        election = _start(options, supervisor, contexts, clock)
+    logs = new_log_directory()
+    console.print(f"Logs are in {logs}", soft_wrap=True, highlight=False)
+    with ExitStack() as contexts:
+        election = _start(options, logs, contexts, clock)
         console.print(f"The dashboard is at {election.address}", soft_wrap=True, highlight=False)
         if not options.headless and _has_desktop():
             webbrowser.open(election.address)
@@ -139,7 +145,7 @@ def run_election(options: DemoOptions, console: Console) -> bool:
             counted_at = _await_all_votes(election, console)
         if options.headless:
             # What the services hold at most is known only when they have ended.
-            supervisor.stop_all(election.children, STOP_SECONDS)
+            election.stop()
         with clock.phase("reconciled"):
             report = json.loads(election.report.read_text(encoding="utf-8"))
             found = reconcile(election.kafka, election.admin, election.conn)
@@ -158,20 +164,20 @@ def run_election(options: DemoOptions, console: Console) -> bool:
                 while True:
                     election.pause(POLL_SECONDS)
             except KeyboardInterrupt:
-                supervisor.stop_all(election.children, STOP_SECONDS)
+                election.stop()
         return bool(summary["reconciled"])
 
 
-def _start(
-    options: DemoOptions, supervisor: Supervisor, contexts: ExitStack, clock: PhaseClock
-) -> _Election:
+def _start(options: DemoOptions, logs: Path, contexts: ExitStack, clock: PhaseClock) -> _Election:
     with clock.phase("Kafka and PostgreSQL"):
-        stack = contexts.enter_context(open_stack(supervisor=supervisor))
+        stack = contexts.enter_context(open_stack(log_dir=logs))
     with clock.phase("tables and topics"):
         kafka = KafkaSettings(stack.bootstrap_servers)
         admin = connect_admin(kafka)
         conn = contexts.enter_context(connect(DatabaseSettings(SecretStr(stack.database_url))))
         set_up_election(admin, conn)
+    # Of their own, so that the services end before what they work on.
+    supervisor = contexts.enter_context(Supervisor(logs))
     services = Services(stack, supervisor.make_directory("demo"))
     port = options.port or free_ports(1)[0]
     # Spark takes longest to start, so it comes first.
@@ -180,6 +186,7 @@ def _start(
     consumer = supervisor.start(services.consumer())
     producer = supervisor.start(services.producer(options))
     election = _Election(
+        supervisor=supervisor,
         kafka=kafka,
         admin=admin,
         conn=conn,

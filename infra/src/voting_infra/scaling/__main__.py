@@ -52,8 +52,8 @@ def scaling(voters: int, counts: tuple[int, ...], report: Path | None) -> None:
     logs = new_log_directory()
     click.echo(f"Logs are in {logs}")
     try:
-        with Supervisor(logs) as supervisor, open_stack(supervisor=supervisor) as stack:
-            steps = measure(supervisor, stack, voters=voters, counts=counts, tell=click.echo)
+        with open_stack(log_dir=logs) as stack, Supervisor(logs) as services:
+            steps = measure(services, stack, voters=voters, counts=counts, tell=click.echo)
     except StackError as error:
         raise SetupError(str(error)) from error
     cores = f"{os.cpu_count()} cores"
