@@ -1,12 +1,17 @@
 """Fixtures of the stack's tests, which run real processes."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import docker
 import pytest
 
-from voting_infra import Supervisor, _reaper
+from voting_infra import Stack, StackError, Supervisor, _reaper, open_stack
+from voting_infra.choice import choose_stack
+from voting_infra.containers import StackImages
+from voting_infra.engine import open_engine
 
 
 @pytest.fixture
@@ -14,6 +19,48 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
     """A supervisor that ends with the test."""
     with Supervisor(tmp_path / "logs") as supervisor:
         yield supervisor
+
+
+@pytest.fixture(scope="session")
+def images() -> StackImages:
+    """The images to test, if an engine has them; forced containers may not be missing."""
+    try:
+        choice = choose_stack(os.environ)
+    except StackError as error:
+        pytest.fail(str(error))
+    if choice.images is None:
+        pytest.skip(f"no containers: {choice.why}")
+    return choice.images
+
+
+@pytest.fixture(scope="session")
+def engine(images: StackImages) -> Iterator[docker.DockerClient]:
+    """The engine that has them."""
+    with open_engine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack of child processes for all tests."""
+    with open_stack(log_dir=tmp_path_factory.mktemp("embedded")) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def contained(images: StackImages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack in containers for all tests."""
+    logs = tmp_path_factory.mktemp("contained")
+    with open_stack("containers", images=images, log_dir=logs, timeout=300.0) as stack:
+        yield stack
+
+
+@pytest.fixture(params=["embedded", "contained"])
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """Each kind of stack in turn."""
+    stack = request.getfixturevalue(request.param)
+    assert isinstance(stack, Stack)
+    return stack
 
 
 def is_alive(pid: int) -> bool:

@@ -1,21 +1,17 @@
 """The whole embedded stack: real Kafka, real PostgreSQL."""
 
 import os
-import re
-import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
 from conftest import is_alive, until
 
 from voting_infra import (
@@ -37,114 +33,6 @@ from voting_infra.kafka import EmbeddedKafka
 from voting_infra.postgres import EmbeddedPostgres, find_programs, usable_programs
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One stack for the tests of this module."""
-    with open_stack(log_dir=tmp_path_factory.mktemp("logs")) as stack:
-        yield stack
-
-
-def make_topic(stack: Stack, name: str) -> None:
-    """Makes a topic with one partition."""
-    client = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
-    client.create_topics([NewTopic(name, 1, 1)])[name].result(20)
-
-
-def produce(stack: Stack, topic: str, value: bytes) -> None:
-    """Produces a record and waits for its acknowledgement."""
-    producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "acks": "all"})
-    producer.produce(topic, value)
-    assert producer.flush(30) == 0
-
-
-def read(stack: Stack, topic: str, count: int) -> list[bytes | None]:
-    """Reads that many records from the beginning of a topic."""
-    consumer = Consumer({"bootstrap.servers": stack.bootstrap_servers, "group.id": "test"})
-    try:
-        consumer.assign([TopicPartition(topic, 0, 0)])
-        return [message.value() for message in consumer.consume(count, timeout=30)]
-    finally:
-        consumer.close()
-
-
-def test_kafka_keeps_its_data_through_a_crash(stack: Stack) -> None:
-    """What was acknowledged before a SIGKILL is there after the restart, at the same address."""
-    make_topic(stack, "crash")
-    produce(stack, "crash", b"before")
-    stack.kafka.kill()
-    assert not stack.kafka.running
-    stack.kafka.start()
-    produce(stack, "crash", b"after")
-    assert read(stack, "crash", 2) == [b"before", b"after"]
-
-
-def test_postgres_keeps_its_data_through_a_crash(stack: Stack) -> None:
-    """What was committed before a SIGKILL is there after the restart, at the same address."""
-    with psycopg.connect(stack.database_url) as connection:
-        connection.execute("CREATE TABLE kept AS SELECT 42 AS n")
-    stack.postgres.kill()
-    with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(stack.database_url)
-    stack.postgres.start()
-    with psycopg.connect(stack.database_url) as connection:
-        assert connection.execute("SELECT n FROM kept").fetchone() == (42,)
-
-
-def test_an_orderly_stop_ends_postgres_despite_clients(stack: Stack) -> None:
-    """PostgreSQL stops with status 0 while a client is connected, and starts again."""
-    assert isinstance(stack.postgres, EmbeddedPostgres)
-    with psycopg.connect(stack.database_url):
-        stack.postgres.stop()
-        assert stack.postgres.child.returncode == 0
-    stack.postgres.start()
-
-
-def test_a_paused_kafka_does_not_answer(stack: Stack) -> None:
-    """A paused Kafka answers nobody, a resumed one does again."""
-    client = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
-    client.list_topics(timeout=20)
-    stack.kafka.pause()
-    try:
-        with pytest.raises(KafkaException):
-            client.list_topics(timeout=1)
-    finally:
-        stack.kafka.resume()
-    assert client.list_topics(timeout=20).brokers
-
-
-def test_a_paused_postgres_does_not_answer(stack: Stack) -> None:
-    """A pause freezes the connections that are open, not only the listener."""
-    with psycopg.connect(stack.database_url, autocommit=True) as connection:
-        stack.postgres.pause()
-        try:
-            connection.pgconn.send_query(b"SELECT 1")
-            assert not select.select([connection.fileno()], [], [], 1.0)[0]
-        finally:
-            stack.postgres.resume()
-        while connection.pgconn.get_result() is not None:
-            pass
-        assert connection.execute("SELECT 2").fetchone() == (2,)
-
-
-def test_durability_is_on(stack: Stack) -> None:
-    """PostgreSQL 18 syncs every commit, and lets nobody in without the password."""
-    with psycopg.connect(stack.database_url) as connection:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            assert connection.execute(f"SHOW {setting}").fetchone() == ("on",)
-        assert connection.info.server_version // 10_000 == 18
-    with pytest.raises(psycopg.OperationalError, match="password"):
-        psycopg.connect(re.sub(r":[^:@]+@", ":wrong@", stack.database_url))
-
-
-def test_topics_are_not_made_by_accident(stack: Stack) -> None:
-    """Producing to a topic that does not exist makes none."""
-    client = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
-    producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "message.timeout.ms": 500})
-    producer.produce("accident", b"")
-    producer.flush(20)
-    assert "accident" not in client.list_topics(timeout=20).topics
-
-
 def test_another_process_takes_the_port(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,14 +49,14 @@ def test_another_process_takes_the_port(
         postgres.start()
 
 
-def test_kafka_notices_a_taken_port(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kafka_notices_a_taken_port(embedded: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Kafka that cannot have its port says so, also where another Kafka answers there."""
-    with Supervisor(stack.log_dir / "second") as supervisor:
-        assert isinstance(stack.kafka, EmbeddedKafka)
-        taken = int(stack.bootstrap_servers.rpartition(":")[2])
+    with Supervisor(embedded.log_dir / "second") as supervisor:
+        assert isinstance(embedded.kafka, EmbeddedKafka)
+        taken = int(embedded.bootstrap_servers.rpartition(":")[2])
         monkeypatch.setattr(server, "free_ports", lambda _: [taken, *ports.free_ports(1)])
         monkeypatch.setattr(server, "PORT_ATTEMPTS", 1)
-        second = EmbeddedKafka(supervisor, stack.kafka._java, stack.kafka._libs)
+        second = EmbeddedKafka(supervisor, embedded.kafka._java, embedded.kafka._libs)
         with pytest.raises(PortTaken, match=str(taken)):
             second.start_on_free_ports()
 

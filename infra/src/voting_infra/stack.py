@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -29,7 +29,9 @@ from voting_infra.server import Server
 from voting_infra.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from voting_infra.containers import StackImages
+    from voting_infra.containers import ContainerKafka, ContainerPostgres, StackImages
+
+    _Servers = tuple[EmbeddedKafka | ContainerKafka, EmbeddedPostgres | ContainerPostgres]
 
 _log = logging.getLogger(__name__)
 
@@ -99,50 +101,43 @@ def open_stack(
     with ExitStack() as own:
         if supervisor is None:
             supervisor = own.enter_context(Supervisor(log_dir or new_log_directory()))
+        opened: AbstractContextManager[_Servers]
         if kind == "embedded":
             opened = _embedded(supervisor, environ, timeout or _EMBEDDED_TIMEOUT_S)
         else:
             opened = _containers(supervisor, environ, images, timeout or _CONTAINER_TIMEOUT_S)
-        with opened as stack:
-            yield stack
+        with opened as (kafka, postgres):
+            yield Stack(
+                bootstrap_servers=kafka.bootstrap_servers,
+                database_url=postgres.database_url,
+                kafka=kafka,
+                postgres=postgres,
+                log_dir=supervisor.log_dir,
+            )
 
 
-@contextmanager
 def _containers(
     supervisor: Supervisor,
     environ: Mapping[str, str],
     images: "StackImages | None",
     timeout: float,
-) -> Iterator[Stack]:
+) -> "AbstractContextManager[_Servers]":
     # Here because its imports take longer than those of all the rest.
     from voting_infra.containers import open_containers, resolve_images
 
     if images is None:
         images = resolve_images(supervisor, environ)
     _log.info("the stack runs %s", images)
-    with open_containers(supervisor, images, timeout) as (kafka, postgres):
-        yield Stack(
-            bootstrap_servers=kafka.bootstrap_servers,
-            database_url=postgres.database_url,
-            kafka=kafka,
-            postgres=postgres,
-            log_dir=supervisor.log_dir,
-        )
+    return open_containers(supervisor, images, timeout)
 
 
 @contextmanager
 def _embedded(
     supervisor: Supervisor, environ: Mapping[str, str], timeout: float
-) -> Iterator[Stack]:
+) -> "Iterator[_Servers]":
     kafka, postgres = _start_embedded(supervisor, environ, timeout)
     try:
-        yield Stack(
-            bootstrap_servers=kafka.bootstrap_servers,
-            database_url=postgres.database_url,
-            kafka=kafka,
-            postgres=postgres,
-            log_dir=supervisor.log_dir,
-        )
+        yield kafka, postgres
     finally:
         supervisor.stop_all([kafka.child, postgres.child])
 
