@@ -204,7 +204,7 @@ def test_without_a_java_that_will_do_the_demo_ends_at_once(
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert message in line
-    assert "install a Java runtime >= 17" in line
+    assert "install Java 17 or 21" in line
 
 
 def test_a_service_that_cannot_start_ends_the_demo(tmp_path: Path) -> None:

@@ -24,6 +24,8 @@ def delivered(error, message):
     print(f"{ballot['voter_id']}: partition {message.partition()}, offset {message.offset()}")
 
 
-producer = Producer({"bootstrap.servers": servers, "enable.idempotence": True})
+# Partitioned as by Kafka's own clients: all ballots of a voter come to one partition.
+config = {"enable.idempotence": True, "partitioner": "murmur2_random"}
+producer = Producer({"bootstrap.servers": servers, **config})
 producer.produce("voters_topic", json.dumps(ballot), ballot["voter_id"], on_delivery=delivered)
 sys.exit(1 if producer.flush(30) else 0)

@@ -46,6 +46,7 @@ def test_java_home_comes_before_path(tmp_path: Path) -> None:
     ("script", "says"),
     [
         ("""echo 'openjdk version "11.0.2"' >&2""", "is Java 11"),
+        ("""echo 'openjdk version "25" 2025-09-16 LTS' >&2""", "is Java 25"),
         ("echo 'Unable to locate a Java Runtime.' >&2; exit 1", "Unable to locate"),
     ],
 )
@@ -57,12 +58,12 @@ def test_unusable_java_is_refused(tmp_path: Path, script: str, says: str) -> Non
     message = str(caught.value)
     assert says in message
     assert str(home) in message
-    assert "install a Java runtime >= 17" in message
+    assert "install Java 17 or 21" in message
     assert "\n" not in message
 
 
 @pytest.mark.parametrize("variable", ["JAVA_HOME", "PATH"])
 def test_missing_java_is_refused(tmp_path: Path, variable: str) -> None:
     """Without any java the message names the variable that was looked at."""
-    with pytest.raises(JavaError, match=rf"{variable}.*install a Java runtime"):
+    with pytest.raises(JavaError, match=rf"{variable}.*install Java 17"):
         find_java({variable: str(tmp_path)})

@@ -14,6 +14,7 @@ from voting_core.exceptions import InputError
 from voting_core.rules import PollingHours
 from voting_core.settings import (
     DatabaseSettings,
+    DrawSettings,
     KafkaSettings,
     LogSettings,
     PollSettings,
@@ -77,6 +78,71 @@ def test_a_misspelt_setting_is_told(
     assert "voting.toml" in str(error)
 
 
+def test_a_file_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever names a file wants what it says, and not the defaults."""
+    missing = tmp_path / "missing.toml"
+    message = polling_hours(monkeypatch, toml=missing)
+    assert f"VOTING_CONFIG names {missing}, which is no file" in str(message)
+
+
+@attrs.frozen
+class WeighedSettings:
+    """Settings of a command that draws."""
+
+    draw: DrawSettings = ts.option(factory=DrawSettings)
+
+
+@pytest.mark.parametrize(
+    ("args", "variable", "toml"),
+    [
+        (["--draw-weights=ann=2", "--draw-weights=bob b=0.5"], None, None),
+        ([], "ann=2 'bob b'=0.5", None),
+        ([], None, '[voting.draw.weights]\nann = 2\n"bob b" = 0.5\n'),
+    ],
+)
+def test_several_values_of_one_setting(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    args: list[str],
+    variable: str | None,
+    toml: str | None,
+) -> None:
+    """An option is repeated, a variable has words as in a shell, a file a table."""
+    monkeypatch.delenv("VOTING_CONFIG", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("VOTING_DRAW_WEIGHTS", variable)
+    if toml is not None:
+        (tmp_path / "voting.toml").write_text(toml)
+        monkeypatch.setenv("VOTING_CONFIG", str(tmp_path / "voting.toml"))
+    found = []
+
+    @click.command()
+    @settings_options(WeighedSettings, "thing")
+    def command(settings: WeighedSettings) -> None:
+        found.append(settings.draw.weights)
+
+    result = CliRunner().invoke(command, args)
+    assert found == [{"ann": 2.0, "bob b": 0.5}], result.output
+
+
+@pytest.mark.parametrize("value", ["nora", "=1", "nora=much", "'nora=1"])
+def test_a_variable_that_cannot_be_read_is_told(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """The error is one that is shown in a line, with the setting's name and what it holds."""
+    monkeypatch.setenv("VOTING_DRAW_WEIGHTS", value)
+
+    @click.command()
+    @settings_options(WeighedSettings, "thing")
+    def command(settings: WeighedSettings) -> None:
+        pytest.fail(f"went on with {settings}")
+
+    error = CliRunner().invoke(command, []).exception
+    assert isinstance(error, InputError)
+    assert "draw.weights" in str(error)
+    assert value in str(error)
+
+
 def test_the_password_is_not_shown() -> None:
     """Neither a description of the database nor its settings' repr tell the password."""
     settings = DatabaseSettings(ts.SecretStr("postgresql://ann:hush@db:5433/voting"))
@@ -101,8 +167,9 @@ class CountSettings:
 
 def polling_hours(monkeypatch: pytest.MonkeyPatch, *args: str, toml: Path | None = None) -> object:
     """The hours that a command reads, or the message of its error."""
-    monkeypatch.delenv("VOTING_CONFIG", raising=False)
-    if toml is not None:
+    if toml is None:
+        monkeypatch.delenv("VOTING_CONFIG", raising=False)
+    else:
         monkeypatch.setenv("VOTING_CONFIG", str(toml))
     found = []
 

@@ -369,7 +369,8 @@ def place_of(message: Message) -> tuple[int, int]:
 class ReliableProducer:
     """A producer that reports a failed delivery at the next call instead of losing it.
 
-    Acknowledged by all in-sync replicas, idempotent, in bounded memory.
+    Acknowledged by all in-sync replicas, idempotent, in bounded memory; partitioned by the key as
+    by Kafka's own clients.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -381,6 +382,8 @@ class ReliableProducer:
                 acks="all",
                 compression_type="lz4",
                 linger_ms=20,
+                # That of Kafka's own clients: a key has one partition, whoever sends it.
+                partitioner="murmur2_random",
                 queue_buffering_max_kbytes=4_096,
             )
         )

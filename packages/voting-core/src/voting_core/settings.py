@@ -3,14 +3,17 @@
 An option beats the environment variable of the same name (`--kafka-bootstrap-servers`,
 `VOTING_KAFKA_BOOTSTRAP_SERVERS`), which beats the TOML file that `VOTING_CONFIG` names. There a
 section called like the command (`[voting-consumer]`) beats `[voting]`, which all of them share.
-Settings are read once, by the command line, and passed down.
+A variable holds several NAME=VALUE separated by spaces, quoted as in a shell. Settings are read
+once, by the command line, and passed down.
 """
 
 import functools
-from collections.abc import Callable
+import os
+import shlex
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import attrs
 import typed_settings as ts
@@ -136,6 +139,7 @@ class PollSettings:
         return PollingHours(self.open, self.close)
 
 
+CONFIG = "VOTING_CONFIG"
 SHARED_SECTION = "voting"
 SHARED = ("kafka", "database", "draw", "polls", "log")
 
@@ -162,22 +166,22 @@ def settings_options(settings: type[Any], command: str) -> Callable[[Any], Any]:
     if command != SHARED_SECTION:
         formats.append(ts.TomlFormat(command))
     loaders: list[ts.loaders.Loader] = [
-        *(ts.FileLoader({"*": each}, [], "VOTING_CONFIG") for each in formats),
+        *(ts.FileLoader({"*": each}, [], CONFIG) for each in formats),
         ts.EnvLoader("VOTING_"),
     ]
 
-    # With detailed validation the message of a validator in a nested class would be lost.
-    converter = get_default_cattrs_converter()
-    converter.detailed_validation = False
-
     def decorate(function: Any) -> Any:
         try:
+            _see_config(os.environ)
             return ts.click_options(
-                settings, loaders, converter=converter, show_envvars_in_help=True
+                settings, loaders, converter=_converter(), show_envvars_in_help=True
             )(function)
-        except TsError as error:
-            # Files are read while commands are defined, which is too early to end the process.
+        except (TsError, ValueError, InputError) as error:
+            # Files and variables are read while commands are defined, which is too early to end
+            # the process.
             message = str(error)
+            if isinstance(error, ValueError):
+                message += f"; it comes from a VOTING_* variable, or from the file of {CONFIG}"
 
             @functools.wraps(function)
             def refuse(*args: Any, **kwargs: Any) -> None:
@@ -186,3 +190,36 @@ def settings_options(settings: type[Any], command: str) -> Callable[[Any], Any]:
             return ts.click_options(settings, [])(refuse)
 
     return decorate
+
+
+def _see_config(environ: Mapping[str, str]) -> None:
+    # To go on with the defaults would be to count by other rules than those that were written.
+    path = environ.get(CONFIG)
+    if path and not Path(path).is_file():
+        raise InputError(f"{CONFIG} names {path}, which is no file")
+
+
+def _converter() -> Any:
+    converter = get_default_cattrs_converter()
+    # With detailed validation the message of a validator in a nested class would be lost.
+    converter.detailed_validation = False
+
+    def pairs(value: Any, kind: Any) -> dict[Any, Any]:
+        key, of = get_args(kind)
+        if isinstance(value, str):
+            value = dict(map(_pair, shlex.split(value)))
+        return {converter.structure(k, key): converter.structure(v, of) for k, v in value.items()}
+
+    converter.register_structure_hook_func(_is_dict, pairs)
+    return converter
+
+
+def _is_dict(kind: Any) -> bool:
+    return get_origin(kind) is dict
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ValueError(f"{text!r} is not NAME=VALUE")
+    return name, value
