@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,6 @@ import pytest
 from conftest import ROOT, Election
 
 from voting_core.java import find_java
-from voting_infra import Stack
 from voting_infra.kafka_libs import resolve_kafka_libs
 from voting_infra.logs import cache_directory
 
@@ -57,10 +57,9 @@ def test_the_example_client_casts_a_ballot_that_counts(registered: Election) -> 
     assert decided(registered) == ({"OH-000017": "nora-fields"}, {"already_voted": 1})
 
 
-def test_the_guides_console_producer_casts_a_ballot_that_counts(
-    registered: Election, stack: Stack, tmp_path: Path
-) -> None:
-    """The line is run as it stands in the guide."""
+@pytest.fixture
+def console_producer(registered: Election, tmp_path: Path) -> Callable[[str], None]:
+    """Runs the guide's line for Kafka's own client, for a voter."""
     (line,) = re.findall(r"^echo .*kafka-console-producer\.sh.*$", GUIDE.read_text("utf-8"), re.M)
     java = find_java(os.environ)
     settings = os.environ.get("VOTING_IVY_SETTINGS")
@@ -73,8 +72,33 @@ def test_the_guides_console_producer_casts_a_ballot_that_counts(
     script.chmod(0o755)
     env = registered.environment()
     env["PATH"] = f"{tmp_path}{os.pathsep}{env['PATH']}"
-    subprocess.run(["sh", "-c", line], env=env, check=True, timeout=120)
+
+    def run(voter_id: str) -> None:
+        ballot = line.replace("OH-000018", voter_id)
+        subprocess.run(["sh", "-c", ballot], env=env, check=True, timeout=120)
+
+    return run
+
+
+def test_the_guides_console_producer_casts_a_ballot_that_counts(
+    registered: Election, console_producer: Callable[[str], None]
+) -> None:
+    """The line is run as it stands in the guide."""
+    console_producer("OH-000018")
     assert decided(registered) == ({"OH-000018": "victor-hale"}, {})
+
+
+def test_all_clients_send_a_voters_ballots_to_one_partition(
+    registered: Election, console_producer: Callable[[str], None]
+) -> None:
+    """The first ballot counts, whichever client sent it, since both come in one order."""
+    console_producer("OH-000017")
+    cast(registered)
+    assert decided(registered) == ({"OH-000017": "victor-hale"}, {"already_voted": 1})
+    rows = registered.conn.execute(
+        "SELECT source_partition FROM votes UNION SELECT source_partition FROM rejections"
+    ).fetchall()
+    assert len(rows) == 1
 
 
 def test_the_consumer_keeps_polling_hours(registered: Election) -> None:
