@@ -36,14 +36,14 @@ def texts(figure: Figure) -> list[str]:
 def bars(figure: Figure) -> list[tuple[float, str]]:
     """Return length and colour of each bar, without the tracks behind them."""
     patches = [p for axes in figure.axes for p in axes.patches if isinstance(p, Rectangle)]
-    found = [(p.get_width(), to_hex(p.get_facecolor())) for p in patches]
+    found = [(round(p.get_width(), 3), to_hex(p.get_facecolor())) for p in patches]
     return [bar for bar in found if bar[1] != "#ececec"]
 
 
-def test_bars_are_proportional() -> None:
-    """The longest bar is the leader's, the others are in proportion, no votes give no bar."""
+def test_bars_are_shares() -> None:
+    """A bar is as long as its share of the whole width, no votes give no bar."""
     given = colours(THREE)
-    assert bars(bar_figure(THREE, given)) == [(1.0, given["c2"]), (0.5, given["c1"])]
+    assert bars(bar_figure(THREE, given)) == [(0.667, given["c2"]), (0.333, given["c1"])]
 
 
 def test_bars_are_labelled() -> None:

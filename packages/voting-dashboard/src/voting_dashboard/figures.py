@@ -65,13 +65,14 @@ def fit(text: str, width: float, size: float = _SIZE, weight: str = "normal") ->
 def bar_figure(candidates: Sequence[Candidate], colours: Mapping[str, str]) -> Figure:
     """Return a bar for each candidate, its name above and its votes and share at the right.
 
+    The whole width is all votes.
+
     Args:
         candidates: Most votes first.
         colours: Colour by candidate id.
     """
     shown = fold(candidates, BARS)
     total = sum(candidate.votes for candidate in shown)
-    most = max((candidate.votes for candidate in shown), default=0)
     figure = Figure(figsize=(_WIDTH, max(1, len(shown)) * _ROW))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
@@ -84,7 +85,7 @@ def bar_figure(candidates: Sequence[Candidate], colours: Mapping[str, str]) -> F
         axes.barh(middle, 1, height=0.26, color=_TRACK)
         if candidate.votes:
             colour = colours.get(candidate.candidate_id, OTHERS)
-            axes.barh(middle, candidate.votes / most, height=0.26, color=colour)
+            axes.barh(middle, candidate.votes / total, height=0.26, color=colour)
         share = percent(candidate.votes / total if total else None)
         votes = number(candidate.votes)
         _text(axes, 1, row + 0.5, share, ha="right", colour=_SOFT)
