@@ -49,6 +49,7 @@ __all__ = [
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 ATTEMPT_SECONDS = 5.0
+PAUSE_SECONDS = 0.1
 
 _URL_SAFE = str.maketrans("+/", "-_")
 
@@ -86,13 +87,26 @@ def connect_admin(settings: KafkaSettings) -> AdminClient:
     return admin
 
 
+# What ends by itself when a broker has gone or come back, and the others have noticed.
+_PASSING = frozenset(
+    {
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+    }
+)
+
+
 def _answers(
     admin: AdminClient, request: Callable[[float], dict[K, "Future[V]"]]
 ) -> dict[K, "Future[V]"]:
     """Ask for something until there are answers, or nobody has given one for half a minute.
 
     A client asks one broker, by the last that it has heard, and does not notice that this one has
-    gone: it has to be told of the others.
+    gone, or leads no longer: it has to be told of the others.
 
     Args:
         admin: The connection.
@@ -102,16 +116,18 @@ def _answers(
     while True:
         futures = request(ATTEMPT_SECONDS)
         wait(futures.values())
-        if time.monotonic() > deadline or not any(map(_timed_out, futures.values())):
+        if time.monotonic() > deadline or not any(map(_passes, futures.values())):
             return futures
         # If nobody tells, the next attempt says so.
         with contextlib.suppress(KafkaException):
             admin.list_topics(timeout=ATTEMPT_SECONDS)
+        # Nothing announces that a partition has found its leader.
+        time.sleep(PAUSE_SECONDS)
 
 
-def _timed_out(future: "Future[Any]") -> bool:
+def _passes(future: "Future[Any]") -> bool:
     error = future.exception()
-    return isinstance(error, KafkaException) and error.args[0].code() == KafkaError._TIMED_OUT
+    return isinstance(error, KafkaException) and error.args[0].code() in _PASSING
 
 
 def existing_topics(admin: AdminClient) -> set[str]:
