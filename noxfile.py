@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent
 SERVICES = ("voting-producer", "voting-consumer", "voting-stream", "voting-dashboard")
 PACKAGES = ("voting-core", *SERVICES)
 PROJECTS = (*PACKAGES, "infra")
-SOURCES = ("packages", "infra", "tests", "noxfile.py")
+SOURCES = ("packages", "infra", "tests", "benchmarks", "noxfile.py")
 
 # Tests of real servers wait more than they compute, and some take minutes: each worker has a stack
 # of its own and is given one test at a time.
@@ -188,6 +188,7 @@ def run_election(session: nox.Session, module: str) -> None:
     install(session, "infra")
     session.run(
         *("python", "-m", module, *session.posargs),
+        env={"PYTHONPATH": os.pathsep.join((str(ROOT / "tests"), str(ROOT / "benchmarks")))},
         interrupt_timeout=STOP_SECONDS,
         terminate_timeout=STOP_SECONDS,
     )
@@ -202,13 +203,13 @@ def demo(session: nox.Session) -> None:
 @nox.session(default=False)
 def chaos(session: nox.Session) -> None:
     """Kill everything in turn under load and look for lost votes; `-- --help` lists the options."""
-    run_election(session, "voting_infra.chaos")
+    run_election(session, "chaos")
 
 
 @nox.session(default=False)
 def scaling(session: nox.Session) -> None:
     """Measure votes a second with more and more services; `-- --help` lists the options."""
-    run_election(session, "voting_infra.scaling")
+    run_election(session, "scaling")
 
 
 @nox.session(default=False)

@@ -18,13 +18,13 @@ from confluent_kafka.admin import AdminClient
 from typed_settings import SecretStr
 
 from voting_core.database import connect
-from voting_core.election import forget_election, set_up_election
 from voting_core.kafka import connect_admin
-from voting_core.settings import DatabaseSettings, KafkaSettings
+from voting_core.operator.setup import forget_election, set_up_election
+from voting_core.service.settings import DatabaseSettings, KafkaSettings
 from voting_infra import Child, Command, Stack, StackError, Supervisor, open_stack
 from voting_infra.choice import StackChoice, choose_stack
 from voting_infra.logs import new_log_directory
-from voting_infra.services import environment_without_settings, service_environment
+from voting_infra.service_commands import environment_without_settings, service_environment
 
 # They need more than a stack, and have sessions of their own.
 collect_ignore = ["cluster", "compose", "wheels"]
@@ -32,6 +32,8 @@ collect_ignore = ["cluster", "compose", "wheels"]
 ROOT = Path(__file__).parents[1]
 US_2020 = ROOT / "infra" / "data" / "us-president-2020-by-county.csv"
 SCRIPTS = Path(sys.executable).parent
+MODULES = (str(ROOT / "tests"), str(ROOT / "benchmarks"))
+"""Where `chaos` and `scaling` are."""
 
 # A shell that runs the tests in the background lets them ignore SIGINT, and so all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -140,7 +142,7 @@ def run_module(
     """Run a module that brings up a stack of its own to its end."""
     return subprocess.run(
         [sys.executable, "-m", module, *args],
-        env=env or environment_without_settings(),
+        env=(env or environment_without_settings()) | {"PYTHONPATH": os.pathsep.join(MODULES)},
         capture_output=True,
         text=True,
         timeout=timeout,

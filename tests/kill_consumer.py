@@ -14,7 +14,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from voting_consumer import cli, decisions, loop, publisher
-from voting_core import ballots
+from voting_core.database import decisions as stored_decisions
 
 
 def before(owner: Any, name: str) -> Callable[[Callable[[], None]], None]:
@@ -66,9 +66,9 @@ class KillableProducer(Producer):
 
 POINTS = {
     "polled": before(decisions.Decider, "decide"),
-    "partitions locked": after(ballots, "lock_partitions"),
-    "votes inserted": after(ballots, "insert_votes"),
-    "rejections inserted": after(ballots, "insert_rejections"),
+    "partitions locked": after(stored_decisions, "lock_partitions"),
+    "votes inserted": after(stored_decisions, "insert_votes"),
+    "rejections inserted": after(stored_decisions, "insert_rejections"),
     "decisions committed": after(decisions.Decider, "decide"),
     "transaction begun": after(KillableProducer, "begin_transaction"),
     "records produced": after(publisher.Publisher, "_produce"),

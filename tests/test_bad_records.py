@@ -31,9 +31,9 @@ from conftest import Election
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from voting_core.database.voter_register import add_candidates, add_voters
 from voting_core.kafka import create_topics, delete_topics
 from voting_core.models import Address, Candidate, Voter
-from voting_core.register import add_candidates, add_voters
 from voting_core.topics import REJECTED_VOTES, VOTERS, VOTES, TopicSpec
 from voting_infra import Child
 

@@ -10,7 +10,7 @@ def test_nothing_is_lost_or_counted_twice_while_every_part_is_killed(tmp_path: P
     """Producer, consumer, stream, Kafka and PostgreSQL die under load, and every ballot counts."""
     path = tmp_path / "report.json"
     done = run_module(
-        "voting_infra.chaos",
+        "chaos",
         *("--kills", "6", "--voters", "3000", "--seed", "1", "--report", str(path)),
         timeout=400,
     )

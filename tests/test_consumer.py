@@ -12,12 +12,12 @@ from checker import examine
 from conftest import Election
 from kill_consumer import POINTS
 
-from voting_core.election import set_up_election
+from voting_core.database.voter_register import add_candidates, add_voters
 from voting_core.kafka import ReliableProducer, delete_topics
 from voting_core.models import Address, Candidate, Voter
-from voting_core.register import add_candidates, add_voters
+from voting_core.operator.setup import set_up_election
+from voting_core.serialization import encode_voter
 from voting_core.topics import REJECTED_VOTES, VOTERS, VOTES, VOTING_PROGRESS, TopicSpec
-from voting_core.wire import encode_voter
 
 CANDIDATES = (Candidate("ada", "Ada"), Candidate("bob", "Bob"))
 # The group notices soon that a killed member has gone.

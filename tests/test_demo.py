@@ -19,7 +19,7 @@ import pytest
 from conftest import ROOT, US_2020, Election, run_demo
 from psycopg.sql import SQL, Identifier
 
-from voting_infra.services import environment_without_settings
+from voting_infra.service_commands import environment_without_settings
 
 PLACES = ("source", "postgres", "votes_topic", "aggregates")
 

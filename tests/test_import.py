@@ -16,10 +16,10 @@ from conftest import SCRIPTS, Election
 from structlog.testing import capture_logs
 
 from voting_core.database import connect
+from voting_core.database.voter_register import add_voters, candidates, voter_row
 from voting_core.exceptions import InputError
 from voting_core.models import Address, Candidate, Voter
-from voting_core.register import add_voters, candidates, voter_row
-from voting_core.register_file import (
+from voting_core.operator.register_file import (
     CANDIDATES,
     VOTERS,
     Entry,
@@ -28,7 +28,7 @@ from voting_core.register_file import (
     RegisterLines,
     read_register,
 )
-from voting_core.register_import import (
+from voting_core.operator.register_import import (
     LISTED_FAULTS,
     LOGGED_FAULTS,
     ImportReport,

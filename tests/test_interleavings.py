@@ -22,13 +22,13 @@ from voting_consumer.loop import BallotConsumer, Batch, generation_of
 from voting_consumer.publisher import Publisher, TransactionAborted
 from voting_consumer.settings import ConsumerSettings
 from voting_consumer.validation import Record
-from voting_core.ballots import RecordRange
-from voting_core.kafka import open_reader, topic_ids
+from voting_core.checkpoint import OutputPosition, PartitionCheckpoint, encode_checkpoint
+from voting_core.database.decisions import RecordRange
+from voting_core.database.voter_register import add_candidates, add_voters
+from voting_core.kafka import open_reader, read_checkpoints, topic_ids
 from voting_core.models import Address, Coordinates, StoredVote, Vote, Voter
-from voting_core.register import add_candidates, add_voters
-from voting_core.status import read_progress
+from voting_core.serialization import encode_vote, encode_voter
 from voting_core.topics import VOTERS, VOTES, VOTES_PER_CANDIDATE, VOTING_PROGRESS
-from voting_core.wire import Output, Progress, encode_progress, encode_vote, encode_voter
 
 __all__ = ["ready"]
 
@@ -167,14 +167,16 @@ def begin_transaction(election: Election, name: str) -> Producer:
     return producer
 
 
-def progress_of(partition: int, offset: int) -> Progress:
+def progress_of(partition: int, offset: int) -> PartitionCheckpoint:
     """Progress of some topic."""
-    return Progress("T", partition, Output("V", offset), Output("R", offset))
+    return PartitionCheckpoint(
+        "T", partition, OutputPosition("V", offset), OutputPosition("R", offset)
+    )
 
 
-def produce_progress(producer: Producer, progress: Progress) -> None:
+def produce_progress(producer: Producer, progress: PartitionCheckpoint) -> None:
     """Send progress, and see that it is in the log."""
-    producer.produce(VOTING_PROGRESS.name, encode_progress(progress), progress.key)
+    producer.produce(VOTING_PROGRESS.name, encode_checkpoint(progress), progress.key)
     assert producer.flush(PATIENCE_SECONDS) == 0
 
 
@@ -190,7 +192,7 @@ def test_progress_behind_an_open_transaction_is_waited_for(
     committed.commit_transaction(PATIENCE_SECONDS)
     produce_progress(aborted, progress_of(0, 99))
     aborted.abort_transaction(PATIENCE_SECONDS)
-    found = pool.submit(read_progress, election.kafka, election.admin, "T")
+    found = pool.submit(read_checkpoints, election.kafka, election.admin, "T")
     try:
         assert is_still_waiting(found)
     finally:
@@ -251,14 +253,14 @@ def test_a_batch_of_an_earlier_generation_is_not_published(election: Election) -
         publisher.publish(
             [(nothing, progress_of(0, 0))], [TopicPartition(VOTERS.name, 0, 5)], metadata
         )
-    assert read_progress(election.kafka, election.admin, "T") == {}
+    assert read_checkpoints(election.kafka, election.admin, "T") == {}
     with member(election) as present:
         publisher.publish(
             [(nothing, progress_of(0, 0))],
             [TopicPartition(VOTERS.name, 0, 5)],
             present.consumer_group_metadata(),
         )
-    assert read_progress(election.kafka, election.admin, "T") == {0: progress_of(0, 5)}
+    assert read_checkpoints(election.kafka, election.admin, "T") == {0: progress_of(0, 5)}
 
 
 @pytest.fixture
@@ -317,6 +319,6 @@ def test_a_batch_is_published_in_the_generation_in_which_it_was_polled(
     record = Record(Coordinates(voters_id, 0, 0), message.timestamp()[1], message.value())
     outsider._decide_and_publish(Batch([record], metadata))
     assert read_topic(ready.kafka.bootstrap_servers, VOTES.name) == []
-    assert read_progress(ready.kafka, ready.admin, voters_id) == {}
+    assert read_checkpoints(ready.kafka, ready.admin, voters_id) == {}
     consume(ready)
     assert_counted(ready)

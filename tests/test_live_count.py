@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Election
 
-from voting_core.java import find_java
+from voting_core.service.java import find_java
 from voting_infra.kafka_libs import resolve_kafka_libs
 from voting_infra.logs import cache_directory
 

@@ -20,14 +20,14 @@ from conftest import SCRIPTS, Election
 from test_consumer import CANDIDATES, QUICK, consume, send
 
 from voting_core import topics
-from voting_core.election import set_up_election
-from voting_core.kafka import delete_topics, place_of, read_to_end, topic_ids
+from voting_core.database.voter_register import add_candidates, add_voters
+from voting_core.kafka import delete_topics, position, read_to_end, topic_ids
 from voting_core.models import Address, Voter
-from voting_core.reconcile import Reconciliation, Recount, reconcile
-from voting_core.register import add_candidates, add_voters
+from voting_core.operator.reconcile import Reconciliation, Recount, reconcile
+from voting_core.operator.setup import set_up_election
 from voting_core.rules import PollingHours, age_band
-from voting_core.settings import DrawSettings
-from voting_core.wire import compound_key
+from voting_core.serialization import compound_key
+from voting_core.service.settings import DrawSettings
 
 RULES = Recount(DrawSettings(), PollingHours())
 Totals = Counter[tuple[str, bytes, tuple[tuple[str, Any], ...]]]
@@ -56,7 +56,7 @@ def tally(election: Election, *, votes: int | None = None) -> None:
     messages = list(read_to_end(election.kafka, election.admin, topics.VOTES.name))
     for message in messages[:votes]:
         vote = json.loads(message.value() or b"")
-        partition, last[partition] = place_of(message)
+        partition, last[partition] = position(message)
         minute = f"{vote['voting_time'][:16]}:00Z"
         who, where, band = vote["candidate_id"], vote["state"], age_band(vote["age"])
         named = {name: vote[name] for name in ("candidate_name", "party_affiliation")}
@@ -144,7 +144,8 @@ def test_a_counted_election_agrees_everywhere(counted: Election) -> None:
         assert counts[place]["rejected"] == {"already_voted": 1, "malformed": 1, "underage": 4}
     look(counted)
     assert counted.conn.execute(
-        "SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relname ~ 'staged|cuts|mism'"
+        "SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relname"
+        " ~ 'staged|watermarks|mism'"
     ).fetchone() == (0,)
 
 

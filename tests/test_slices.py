@@ -7,8 +7,8 @@ from checker import read_topic
 from conftest import US_2020, Election
 
 from voting_core.database import connect
+from voting_core.database.voter_register import add_first_candidates, candidates
 from voting_core.models import Candidate
-from voting_core.register import add_first_candidates, candidates
 
 MOMENT_SECONDS = 1.0
 """How long to see that nothing happens; a rule that is missing lets it happen at once."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from voting_core.java import Java
+from voting_core.service.java import Java
 from voting_infra import KafkaLibsError, Supervisor
 from voting_infra.kafka_libs import resolve_kafka_libs
 

@@ -16,17 +16,17 @@ from pathlib import Path
 
 import attrs
 import pytest
+from chaos.restart_policy import RestartPolicy, Restarts, Service
 from checker import examine, read_topic
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from conftest import US_2020, Election
 from typed_settings import SecretStr
 
 from voting_core.database import connect
-from voting_core.java import find_java
 from voting_core.kafka import connect_admin
-from voting_core.settings import DatabaseSettings, KafkaSettings
+from voting_core.service.java import find_java
+from voting_core.service.settings import DatabaseSettings, KafkaSettings
 from voting_infra import Child, Supervisor
-from voting_infra.chaos.keeper import Keeper, Restarts, Service
 from voting_infra.class_archive import prepare_kafka_libs
 from voting_infra.kafka import EmbeddedKafka
 from voting_infra.kafka_cluster import KafkaCluster
@@ -45,14 +45,14 @@ BATCH = 4000
 # The test is over before the better code of the second compiler would pay.
 QUICK_START = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
 
-PATIENCE_SECONDS = 300.0
+TIMEOUT_SECONDS = 300.0
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
     """Wait until something is so."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_SECONDS:.0f} s: {what}"
+        assert time.monotonic() < deadline, f"not within {TIMEOUT_SECONDS:.0f} s: {what}"
         time.sleep(0.2)
 
 
@@ -118,7 +118,7 @@ class CountedVotes:
 
     def reach(self, votes: int) -> None:
         """Wait until so many are counted."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while (counted := sum(self._totals.values())) < votes:
             assert time.monotonic() < deadline, f"{counted} counted, {votes} awaited"
             message = self._consumer.poll(1.0)
@@ -214,14 +214,14 @@ def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
     services = [Service(election.supervisor, each, restarts) for each in (stream, *consumers)]
     for service in services:
         service.start()
-    keeper = Keeper(election.supervisor, services)
+    restart_policy = RestartPolicy(election.supervisor, services)
     eventually(
         lambda: all('"resuming"' in consumer.log_path.read_text() for consumer in consumers),
         "three consumers with partitions of their own",
     )
     eventually(lambda: cluster.master.cores_used() == 2, "an executor on each Spark worker")
     yield services[1:]
-    keeper.close()
+    restart_policy.close()
     for row in restarts.rows():
         print(row)
 
@@ -263,7 +263,7 @@ def test_the_count_is_exact_while_parts_of_the_cluster_die(
 
     counted.reach(votes)
     for producer in (first, second):
-        assert producer.wait(PATIENCE_SECONDS) == 0, producer.log_path.read_text()
+        assert producer.wait(TIMEOUT_SECONDS) == 0, producer.log_path.read_text()
     eventually(lambda: copies_in_sync(election) == {COPIES}, "the Kafka node has caught up")
 
     findings = examine(election.kafka.bootstrap_servers, election.conn)

@@ -10,7 +10,7 @@ def test_rates_are_measured_and_printed(tmp_path: Path) -> None:
     """Each stage has a rate with two of each service, and the tables are there to be copied."""
     report = tmp_path / "rates.json"
     done = run_module(
-        "voting_infra.scaling",
+        "scaling",
         *("--voters", "10000", "--count", "2", "--report", str(report)),
         timeout=400,
     )

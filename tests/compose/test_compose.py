@@ -16,7 +16,7 @@ from system import ROOT, System
 from typed_settings import SecretStr
 
 from voting_core.database import connect
-from voting_core.settings import DatabaseSettings
+from voting_core.service.settings import DatabaseSettings
 from voting_core.topics import ALL_TOPICS, TURNOUT_BY_LOCATION, VOTERS
 from voting_infra import Supervisor
 from voting_infra.engine import open_engine

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from voting_core.java import Java
+from voting_core.service.java import Java
 from voting_infra.exceptions import ChildError
 from voting_infra.kafka import EmbeddedKafka
 from voting_infra.kafka_libs import KafkaLibs, resolve_kafka_libs

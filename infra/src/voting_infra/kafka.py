@@ -11,7 +11,7 @@ import attrs
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from voting_core.java import QUIET_OPTIONS, Java
+from voting_core.service.java import QUIET_OPTIONS, Java
 from voting_infra.child import Command
 from voting_infra.exceptions import ChildExited
 from voting_infra.kafka_libs import KafkaLibs

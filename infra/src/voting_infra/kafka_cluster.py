@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
-from voting_core.java import Java
+from voting_core.service.java import Java
 from voting_infra.kafka import EmbeddedKafka, NodeAddress, new_cluster_id
 from voting_infra.kafka_libs import KafkaLibs
 from voting_infra.ports import free_ports

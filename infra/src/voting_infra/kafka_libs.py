@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from voting_core.java import QUIET_OPTIONS, Java
+from voting_core.service.java import QUIET_OPTIONS, Java
 from voting_infra.child import Command
 from voting_infra.exceptions import ChildTimeout, KafkaLibsError
 from voting_infra.logs import tail

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from voting_core.java import QUIET_OPTIONS
+from voting_core.service.java import QUIET_OPTIONS
 from voting_infra.child import Command
 from voting_infra.exceptions import SupervisionError
 from voting_infra.ports import LOOPBACK

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import attrs
 
 from voting_core.exceptions import JavaError
-from voting_core.java import find_java
+from voting_core.service.java import find_java
 from voting_infra.class_archive import prepare_kafka_libs
 from voting_infra.exceptions import StackError
 from voting_infra.kafka import EmbeddedKafka

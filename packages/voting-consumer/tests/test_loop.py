@@ -6,7 +6,7 @@ import pytest
 
 from voting_consumer.loop import Batch, generation_of
 from voting_consumer.validation import Record
-from voting_core.ballots import RecordRange
+from voting_core.database.decisions import RecordRange
 from voting_core.exceptions import FatalError
 from voting_core.models import Coordinates
 

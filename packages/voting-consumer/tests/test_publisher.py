@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition
 
 from voting_consumer import publisher
 from voting_consumer.publisher import Publisher, TransactionAborted
-from voting_core.settings import KafkaSettings
+from voting_core.service.settings import KafkaSettings
 
 
 class FakeProducer:

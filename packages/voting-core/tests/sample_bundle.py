@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 
 from voting_core.models import Candidate, Coordinates
-from voting_core.results.bundle import FILES, MANIFEST, Bundle, write_bundle
-from voting_core.results.manifest import (
+from voting_core.operator.results.bundle import FILES, MANIFEST, Bundle, write_bundle
+from voting_core.operator.results.manifest import (
     Coverage,
     FileEntry,
     Manifest,
@@ -18,7 +18,7 @@ from voting_core.results.manifest import (
     decode_manifest,
     encode_manifest,
 )
-from voting_core.results.model import (
+from voting_core.operator.results.model import (
     Canvass,
     Election,
     LoggedVote,

@@ -3,7 +3,7 @@
 import itertools
 import json
 
-from voting_core.aggregates import AggregateView, FallenTotal
+from voting_core.aggregates import AggregateView, RegressedTotal
 
 TOPIC = "aggregated_turnout_by_location"
 
@@ -46,6 +46,6 @@ def test_a_last_total_below_the_highest_is_remembered() -> None:
     view = AggregateView("now")
     for each in (record("Ohio", 3), record("Iowa", 2), record("Ohio", 1)):
         view.apply(*each)
-    assert view.fallen() == [FallenTotal(TOPIC, b"Ohio", last=1, highest=3)]
+    assert view.regressed() == [RegressedTotal(TOPIC, b"Ohio", last=1, highest=3)]
     view.apply(*record("Ohio", 3))
-    assert view.fallen() == []
+    assert view.regressed() == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from voting_core.exceptions import InputError
-from voting_core.results.bundle import new_directory
+from voting_core.operator.results.bundle import new_directory
 
 
 def names(directory: Path) -> list[str]:

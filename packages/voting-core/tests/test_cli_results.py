@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sample_bundle import write_sample
 
-from voting_core.cli import cli, results
-from voting_core.command import run_command
-from voting_core.results import publish
-from voting_core.results.exceptions import RefusedError
-from voting_core.results.publish import ElectionOptions
+from voting_core.operator.cli import cli, results
+from voting_core.operator.results import publish
+from voting_core.operator.results.exceptions import RefusedError
+from voting_core.operator.results.publish import ElectionOptions
+from voting_core.service.cli import run_command
 
 
 def run(*args: str | Path) -> int:

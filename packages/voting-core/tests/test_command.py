@@ -7,9 +7,9 @@ import pytest
 import typed_settings as ts
 from confluent_kafka import KafkaError, KafkaException
 
-from voting_core.command import run_command
 from voting_core.exceptions import FatalError, InputError
-from voting_core.settings import settings_options
+from voting_core.service.cli import run_command
+from voting_core.service.settings import settings_options
 
 
 @attrs.frozen

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from voting_core.exceptions import InputError
-from voting_core.heartbeat import Heartbeat
+from voting_core.service.health import Heartbeat
 
 
 def test_a_beat_renews_the_file(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from voting_core.exceptions import JavaError
-from voting_core.java import find_java, parse_version
+from voting_core.service.java import find_java, parse_version
 
 
 @pytest.mark.parametrize(

@@ -7,33 +7,33 @@ import attrs
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from voting_core import kafka, topics
+from voting_core import topics
 from voting_core.exceptions import UnreachableError
-from voting_core.kafka import ReliableProducer, connect_admin, topic_ids
-from voting_core.settings import KafkaSettings
+from voting_core.kafka import ReliableProducer, admin, connect_admin, producer, topic_ids
+from voting_core.service.settings import KafkaSettings
 
 
 def test_an_unreachable_broker_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """The address that does not answer is in the message."""
-    monkeypatch.setattr(kafka, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(admin, "CONNECT_SECONDS", 1.0)
     with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:1"):
         connect_admin(KafkaSettings("127.0.0.1:1"))
 
 
 def test_a_failed_delivery_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that cannot be delivered is not lost in silence."""
-    configure = kafka.client_config
+    configure = producer.client_config
     monkeypatch.setattr(
-        kafka,
+        producer,
         "client_config",
         lambda settings, **extra: configure(
             settings, **{**extra, "message_timeout_ms": 500, "linger_ms": 0}
         ),
     )
-    producer = ReliableProducer(KafkaSettings("127.0.0.1:1"))
-    producer.send("topic", [(b"key", b"value")])
+    sender = ReliableProducer(KafkaSettings("127.0.0.1:1"))
+    sender.send("topic", [(b"key", b"value")])
     with pytest.raises(KafkaException):
-        producer.flush()
+        sender.flush()
 
 
 @attrs.define
@@ -76,7 +76,7 @@ def test_a_broker_that_has_gone_is_asked_no_longer(failure: int) -> None:
 
 def test_asking_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """When no broker answers for long enough, that is the error."""
-    monkeypatch.setattr(kafka, "REQUEST_SECONDS", 0.25)
+    monkeypatch.setattr(admin, "REQUEST_SECONDS", 0.25)
     brokers = Brokers(news=10**9)
     with pytest.raises(KafkaException) as error:
         topic_ids(brokers, [topics.VOTES])  # type: ignore[arg-type]

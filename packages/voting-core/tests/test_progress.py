@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from voting_core.progress import LogProgress, show_file_progress
+from voting_core.service.progress_bar import LogProgress, show_file_progress
 
 
 def test_a_line_is_logged_every_few_seconds() -> None:

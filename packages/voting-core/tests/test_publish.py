@@ -12,19 +12,19 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from sample_bundle import CANVASS, REJECTED, TOPIC, coverage_of, sample_votes, tally_of
 
-from voting_core.census import Count
 from voting_core.exceptions import FatalError
-from voting_core.reconcile import Difference, InFlight, Reconciliation
-from voting_core.results import publish
-from voting_core.results.bundle import Bundle
-from voting_core.results.exceptions import RefusedError
-from voting_core.results.manifest import Coverage
-from voting_core.results.model import LoggedVote, ResultsStatus
-from voting_core.results.publish import ElectionOptions, certify, export
-from voting_core.results.snapshot import Snapshot
-from voting_core.results.verify import verify_bundle
-from voting_core.settings import KafkaSettings
-from voting_core.status import Flow, PipelineStatus
+from voting_core.operator.counts import Count
+from voting_core.operator.reconcile import Difference, InFlight, Reconciliation
+from voting_core.operator.results import publish
+from voting_core.operator.results.bundle import Bundle
+from voting_core.operator.results.exceptions import RefusedError
+from voting_core.operator.results.manifest import Coverage
+from voting_core.operator.results.model import LoggedVote, ResultsStatus
+from voting_core.operator.results.publish import ElectionOptions, certify, export
+from voting_core.operator.results.snapshot import Snapshot
+from voting_core.operator.results.verify import verify_bundle
+from voting_core.operator.status import Flow, PipelineStatus
+from voting_core.service.settings import KafkaSettings
 
 OPTIONS = ElectionOptions(
     name="Election",

@@ -6,14 +6,19 @@ from typing import Any
 import attrs
 import pytest
 
-from voting_core.aggregates import FallenTotal
-from voting_core.census import Count
-from voting_core.reconcile import Difference, Findings, InFlight, Reconciliation
-from voting_core.reconcile.agreement import Places, check_counts, check_names, check_reasons
-from voting_core.reconcile.cut import PartitionCut, partition_cuts
-from voting_core.reconcile.difference import NAMED
-from voting_core.reconcile.tallies import PartitionTally, Tallies, settled
-from voting_core.wire import Output, Progress
+from voting_core.aggregates import RegressedTotal
+from voting_core.checkpoint import OutputPosition, PartitionCheckpoint
+from voting_core.operator.counts import Count
+from voting_core.operator.reconcile import Difference, Findings, InFlight, Reconciliation
+from voting_core.operator.reconcile.agreement import (
+    Places,
+    check_counts,
+    check_names,
+    check_reasons,
+)
+from voting_core.operator.reconcile.difference import NAMED
+from voting_core.operator.reconcile.tallies import PartitionTally, Tallies, settled
+from voting_core.operator.reconcile.watermark import PartitionWatermark, partition_watermarks
 
 COUNT = Count(
     votes=3,
@@ -39,12 +44,12 @@ MOVED = attrs.evolve(COUNT, candidates={"ada": 1, "bob": 2})
 
 
 def tallies_of(
-    count: Count, votes: int, fallen: Sequence[FallenTotal] = (), end: int = 0
+    count: Count, votes: int, regressed: Sequence[RegressedTotal] = (), end: int = 0
 ) -> Tallies:
     """Aggregates of one partition, whose own progress counts some votes."""
     partitions = {0: PartitionTally(votes, votes, -1)} if votes else {}
     ends = {("aggregated_progress", 0): end}
-    return Tallies(count, frozenset(), partitions, fallen, (), ends)
+    return Tallies(count, frozenset(), partitions, regressed, (), ends)
 
 
 def places(**changes: Any) -> Places:
@@ -239,9 +244,9 @@ def test_whole_totals_are_taken_at_once() -> None:
 def test_half_a_batch_is_waited_out() -> None:
     """Totals that do not add up are read again until they do."""
     whole = tallies_of(COUNT, 3, end=2)
-    fallen = [FallenTotal("t", b"k", 1, 2)]
+    regressed = [RegressedTotal("t", b"k", 1, 2)]
     readings = Readings(
-        tallies_of(HALF, 3), tallies_of(COUNT, 3, fallen, end=1), tallies_of(COUNT, 2), whole
+        tallies_of(HALF, 3), tallies_of(COUNT, 3, regressed, end=1), tallies_of(COUNT, 2), whole
     )
     assert readings.settle() == (whole, True)
 
@@ -279,10 +284,12 @@ def test_sums_of_every_grouping_make_totals_whole(change: dict[str, Any]) -> Non
 
 def test_progress_into_a_lost_topic_says_nothing() -> None:
     """What is published to a topic that was recreated since has to be published again."""
-    progress = Progress("v", 0, votes=Output("old", 9), rejected_votes=Output("rejected", 7))
-    assert partition_cuts({0: 0, 1: 0}, {0: progress}, "new", "rejected") == {
-        0: PartitionCut(votes=0, rejections=7, decided=9),
-        1: PartitionCut(0, 0, 0),
+    progress = PartitionCheckpoint(
+        "v", 0, votes=OutputPosition("old", 9), rejected_votes=OutputPosition("rejected", 7)
+    )
+    assert partition_watermarks({0: 0, 1: 0}, {0: progress}, "new", "rejected") == {
+        0: PartitionWatermark(votes=0, rejections=7, decided=9),
+        1: PartitionWatermark(0, 0, 0),
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from voting_core.exceptions import InputError
-from voting_core.register_file import (
+from voting_core.operator.register_file import (
     CANDIDATES,
     MAX_LABEL_CHARS,
     MAX_ROW_BYTES,

@@ -11,9 +11,9 @@ import jsonschema
 import pytest
 from sample_bundle import CANVASS, sample_votes, tally_of
 
-from voting_core.results import nist, tables
-from voting_core.results.exceptions import ContentError
-from voting_core.results.model import Canvass, ResultsStatus, Tally
+from voting_core.operator.results import nist, tables
+from voting_core.operator.results.exceptions import ContentError
+from voting_core.operator.results.model import Canvass, ResultsStatus, Tally
 
 SCHEMA = json.loads(
     (Path(__file__).parent / "schemas" / "NIST_V2_election_results_reporting.json").read_text(

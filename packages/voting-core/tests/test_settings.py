@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from voting_core.database import describe
 from voting_core.exceptions import InputError
 from voting_core.rules import PollingHours
-from voting_core.settings import (
+from voting_core.service.settings import (
     DatabaseSettings,
     DrawSettings,
     KafkaSettings,

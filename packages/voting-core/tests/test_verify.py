@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sample_bundle import CANVASS, REJECTED, TOPIC, coverage_of, reseal, sample_votes, write_sample
 
-from voting_core.results.bundle import (
+from voting_core.operator.results.bundle import (
     CANDIDATES,
     FILES,
     LOCATIONS,
@@ -23,10 +23,10 @@ from voting_core.results.bundle import (
     VOTE_LOG,
     write_bundle,
 )
-from voting_core.results.manifest import Manifest, SourcePartition, decode_manifest
-from voting_core.results.model import LoggedVote, ResultsStatus
-from voting_core.results.verify import Fault, verify_bundle
-from voting_core.results.vote_log import write_votes
+from voting_core.operator.results.manifest import Manifest, SourcePartition, decode_manifest
+from voting_core.operator.results.model import LoggedVote, ResultsStatus
+from voting_core.operator.results.verify import Fault, verify_bundle
+from voting_core.operator.results.vote_log import write_votes
 
 ALL_FILES = (*FILES, MANIFEST)
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from sample_bundle import sample_votes, tally_of
 
 from voting_core.models import Coordinates
-from voting_core.results.exceptions import ContentError
-from voting_core.results.model import LoggedVote
-from voting_core.results.vote_log import (
+from voting_core.operator.results.exceptions import ContentError
+from voting_core.operator.results.model import LoggedVote
+from voting_core.operator.results.vote_log import (
     decode_vote,
     encode_logged_vote,
     read_votes,

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import attrs
 
 from voting_core.aggregates import AggregateView
+from voting_core.serialization import compound_key
 from voting_core.topics import (
     TURNOUT_BY_LOCATION,
     VOTES_PER_CANDIDATE,
     VOTES_PER_CANDIDATE_BY_LOCATION,
 )
-from voting_core.wire import compound_key
 from voting_dashboard.snapshot import Candidate, Results
 from voting_dashboard.tally import Count, Register, count_of, results_of
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from fake_random_user import FakeRandomUser
 
-from voting_core import kafka
 from voting_core.exceptions import InputError
+from voting_core.kafka import admin
 from voting_producer.cli import DEFAULT_VOTERS, main, make_source
 from voting_producer.settings import ProducerSettings
 from voting_producer.sources.random_user import RandomUserSource
@@ -29,7 +29,7 @@ def run(
     """Run the command where no Kafka is; return the exit code and what it said."""
     for name in [name for name in os.environ if name.startswith("VOTING_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(kafka, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(admin, "CONNECT_SECONDS", 0.5)
 
     def call(*arguments: str) -> tuple[int, str]:
         options = ["run", "--kafka-bootstrap-servers", "127.0.0.1:9", *arguments]

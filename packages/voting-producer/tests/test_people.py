@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from voting_core.models import Address
 from voting_core.rules import age_on
-from voting_core.wire import decode_voter, encode_voter
+from voting_core.serialization import decode_voter, encode_voter
 from voting_producer.people import (
     DIGEST_BYTES,
     REFERENCE_DAY,
     age_of,
     invent_voter,
-    live_in,
-    turns_out,
+    sample_state,
+    sample_turnout,
 )
 from voting_producer.states import STATES, find_state
 
@@ -32,7 +32,7 @@ def many(number: int) -> list[bytes]:
 @given(DIGESTS)
 def test_everybody_is_a_sound_adult_voter(digest: bytes) -> None:
     """Any digest gives a voter of 18 to 100 whom the wire format takes and gives back."""
-    voter = invent_voter(digest, live_in(digest))
+    voter = invent_voter(digest, sample_state(digest))
     assert 18 <= age_on(voter.date_of_birth, REFERENCE_DAY) <= 100
     assert voter.registered_age == age_on(voter.date_of_birth, REFERENCE_DAY) == age_of(digest)
     assert decode_voter(encode_voter(voter)) == voter
@@ -61,7 +61,7 @@ def test_person_is_fixed() -> None:
 
 def test_states_are_drawn_by_population() -> None:
     """Each state gets its share of the population, the District of Columbia included."""
-    counts = Counter(live_in(digest).name for digest in many(60_000))
+    counts = Counter(sample_state(digest).name for digest in many(60_000))
     total = sum(state.population for state in STATES)
     assert len(STATES) == 51
     for state in STATES:
@@ -83,7 +83,7 @@ def test_turnout_depends_on_state_and_age() -> None:
     digests = many(20_000)
 
     def share(state: str, age: int) -> float:
-        return sum(turns_out(d, find_state(state), age) for d in digests) / len(digests)
+        return sum(sample_turnout(d, find_state(state), age) for d in digests) / len(digests)
 
     assert share("Minnesota", 68) == pytest.approx(0.80 * 1.14, abs=0.02)
     assert share("Minnesota", 20) == pytest.approx(0.80 * 0.80, abs=0.02)

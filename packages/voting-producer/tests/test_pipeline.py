@@ -10,7 +10,7 @@ import pytest
 
 from voting_core.exceptions import InputError, UnreachableError
 from voting_core.models import Address, Candidate, Voter
-from voting_core.wire import decode_voter
+from voting_core.serialization import decode_voter
 from voting_producer.candidates import DEFAULT_CANDIDATES
 from voting_producer.pacing import Pace
 from voting_producer.pipeline import Times, prepare_tally, send_voters, take_batch

@@ -12,7 +12,7 @@ from fake_random_user import FakeRandomUser, person
 from structlog.testing import capture_logs
 
 from voting_core.exceptions import InputError, UnreachableError
-from voting_core.wire import decode_voter, encode_voter
+from voting_core.serialization import decode_voter, encode_voter
 from voting_producer.sources.random_user import (
     MalformedPersonError,
     RandomUserSource,

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from voting_core import register
+from voting_core.database import voter_register
 from voting_core.exceptions import UnreachableError
-from voting_core.settings import DatabaseSettings
+from voting_core.service.settings import DatabaseSettings
 from voting_producer import register as module
 from voting_producer.register import PostgresRegister, RetryTimes
 
@@ -40,7 +40,7 @@ class Database:
         self.batches: list[list[str]] = []
         monkeypatch.setattr(module, "connect", self.connect)
         monkeypatch.setattr(module, "check_schema", lambda conn: None)
-        monkeypatch.setattr(register, "add_voters", self.add_voters)
+        monkeypatch.setattr(voter_register, "add_voters", self.add_voters)
 
     def _fail(self, kind: type[Exception]) -> None:
         if self.failures and isinstance(self.failures[0], kind):

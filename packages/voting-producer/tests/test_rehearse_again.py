@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from voting_core.models import Candidate, Coordinates
-from voting_core.results.model import Canvass, Election, LoggedVote, ResultsStatus, Tally
-from voting_core.results.tables import results_csv
+from voting_core.operator.results.model import Canvass, Election, LoggedVote, ResultsStatus, Tally
+from voting_core.operator.results.tables import results_csv
 from voting_producer.sources.results import voters_per_row
 from voting_producer.sources.results_file import read_results
 

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from voting_core.exceptions import FatalError
-from voting_core.java import Java
+from voting_core.service.java import Java
 from voting_stream import session
 from voting_stream.class_archive import ClassArchive
 from voting_stream.session import checkpoint_of, hold_checkpoint, is_submitted

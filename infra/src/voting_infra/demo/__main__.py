@@ -9,9 +9,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from voting_core.command import run_command
 from voting_core.exceptions import SetupError
-from voting_core.java import find_java
+from voting_core.service.cli import run_command
+from voting_core.service.java import find_java
 from voting_infra.demo.election import run_election
 from voting_infra.demo.options import DemoOptions
 from voting_infra.exceptions import StackError

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from voting_core.reconcile import Reconciliation
+from voting_core.operator.reconcile import Reconciliation
 
 __all__ = ["PLACES", "summarize", "summary_table", "write_summary"]
 

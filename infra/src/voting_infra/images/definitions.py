@@ -8,7 +8,7 @@ from pathlib import Path
 
 import attrs
 
-from voting_core.java import find_java
+from voting_core.service.java import find_java
 from voting_infra.kafka_libs import KAFKA_VERSION, resolve_kafka_libs
 from voting_infra.logs import cache_directory
 from voting_infra.supervisor import Supervisor

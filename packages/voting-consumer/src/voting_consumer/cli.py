@@ -3,8 +3,8 @@
 import click
 
 from voting_consumer.settings import ConsumerSettings
-from voting_core.command import run_command
-from voting_core.settings import settings_options
+from voting_core.service.cli import run_command
+from voting_core.service.settings import settings_options
 
 __all__ = ["main"]
 

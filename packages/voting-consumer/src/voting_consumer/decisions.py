@@ -11,14 +11,14 @@ from voting_consumer.settings import ConsumerSettings
 from voting_consumer.validation import (
     ElectionRules,
     Record,
+    duplicate_ballot,
     read_ballots,
     reject,
-    second_ballot,
     validate,
 )
-from voting_core import ballots, register
-from voting_core.ballots import RecordRange
-from voting_core.database import connect
+from voting_core.database import connect, voter_register
+from voting_core.database import decisions as stored_decisions
+from voting_core.database.decisions import RecordRange
 from voting_core.exceptions import UnreachableError
 from voting_core.models import Reason, Rejection, StoredVote
 from voting_core.rules import ChoiceDraw
@@ -114,8 +114,8 @@ class Decider:
             self._connection = self._connect()
         conn = self._connection
         with conn.transaction():
-            ballots.lock_partitions(conn, ranges)
-            decided = {r.partition: ballots.decided_offsets(conn, r) for r in ranges}
+            stored_decisions.lock_partitions(conn, ranges)
+            decided = {r.partition: stored_decisions.decided_offsets(conn, r) for r in ranges}
             undecided = [
                 record
                 for record in records
@@ -123,7 +123,11 @@ class Decider:
             ]
             self._decide_new(conn, undecided)
             return [
-                DecidedRange(r, ballots.read_votes(conn, r), ballots.read_rejections(conn, r))
+                DecidedRange(
+                    r,
+                    stored_decisions.read_votes(conn, r),
+                    stored_decisions.read_rejections(conn, r),
+                )
                 for r in ranges
             ]
 
@@ -144,23 +148,25 @@ class Decider:
             refusal = str(error).splitlines()[0].replace("\0", "")
             log.warning("the database refused a ballot", error=refusal)
             detail = f"refused by the database: {refusal}"
-            ballots.insert_rejections(conn, [reject(records[0], None, Reason.MALFORMED, detail)])
+            stored_decisions.insert_rejections(
+                conn, [reject(records[0], None, Reason.MALFORMED, detail)]
+            )
 
     def _decide_together(self, conn: psycopg.Connection, records: Sequence[Record]) -> None:
         well_formed, rejections = read_ballots(records)
-        voters = register.find_voters(conn, [ballot.voter_id for ballot in well_formed])
+        voters = voter_register.find_voters(conn, [ballot.voter_id for ballot in well_formed])
         votes, invalid = validate(well_formed, voters, self._rules(conn))
-        stored = ballots.insert_votes(conn, votes)
+        stored = stored_decisions.insert_votes(conn, votes)
         of_record = {ballot.record.coordinates: ballot for ballot in well_formed}
         repeated = [
-            second_ballot(of_record[vote.coordinates])
+            duplicate_ballot(of_record[vote.coordinates])
             for vote in votes
             if vote.voter_id not in stored
         ]
-        ballots.insert_rejections(conn, [*rejections, *invalid, *repeated])
+        stored_decisions.insert_rejections(conn, [*rejections, *invalid, *repeated])
 
     def _rules(self, conn: psycopg.Connection) -> ElectionRules:
-        candidate_ids = register.candidates(conn).keys()
+        candidate_ids = voter_register.candidates(conn).keys()
         draw = self._settings.draw
         return ElectionRules(
             candidate_ids,

@@ -19,13 +19,12 @@ from voting_consumer.resume import TopicIds, find_topic_ids, resume_points
 from voting_consumer.settings import ConsumerSettings
 from voting_consumer.validation import Record
 from voting_core import topics
-from voting_core.ballots import RecordRange
+from voting_core.checkpoint import PartitionCheckpoint
+from voting_core.database.decisions import RecordRange
 from voting_core.exceptions import FatalError
-from voting_core.heartbeat import Heartbeat
-from voting_core.kafka import client_config, place_of
+from voting_core.kafka import client_config, position, read_checkpoints
 from voting_core.models import Coordinates
-from voting_core.status import read_progress
-from voting_core.wire import Progress
+from voting_core.service.health import Heartbeat
 
 __all__ = ["BallotConsumer", "Batch", "generation_of"]
 
@@ -94,7 +93,7 @@ class BallotConsumer:
         self._publisher = publisher
         self._heartbeat = Heartbeat(settings.heartbeat)
         self._ids: TopicIds | None = None
-        self._progress: dict[int, Progress] = {}
+        self._progress: dict[int, PartitionCheckpoint] = {}
         self._assignments = 0
         self._at_end: set[int] = set()
         self._consumer = Consumer(
@@ -185,7 +184,7 @@ class BallotConsumer:
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
-                self._at_end.add(place_of(message)[0])
+                self._at_end.add(position(message)[0])
                 return None
             if error.retriable() or error.code() in (
                 KafkaError._MAX_POLL_EXCEEDED,
@@ -196,7 +195,7 @@ class BallotConsumer:
                 return None
             raise FatalError(f"cannot read {topics.VOTERS.name}: {error.str()}")
         assert self._ids is not None
-        partition, offset = place_of(message)
+        partition, offset = position(message)
         self._at_end.discard(partition)
         _, timestamp = message.timestamp()
         return Record(
@@ -231,7 +230,7 @@ class BallotConsumer:
         """Start each partition where `voting_progress` says."""
         self._await_stable_offsets(partitions)
         self._ids = find_topic_ids(self._admin)
-        recorded = read_progress(self._settings.kafka, self._admin, self._ids.voters)
+        recorded = read_checkpoints(self._settings.kafka, self._admin, self._ids.voters)
         self._progress = resume_points(partitions, recorded, self._ids)
         self._at_end = set()
         self._consumer.assign(

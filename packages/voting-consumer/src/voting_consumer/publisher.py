@@ -11,10 +11,11 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from voting_consumer.decisions import DecidedRange
 from voting_core import topics
+from voting_core.checkpoint import PartitionCheckpoint, encode_checkpoint
 from voting_core.exceptions import FatalError
 from voting_core.kafka import client_config
-from voting_core.settings import KafkaSettings
-from voting_core.wire import Progress, encode_progress, encode_rejection, encode_vote
+from voting_core.serialization import encode_rejection, encode_vote
+from voting_core.service.settings import KafkaSettings
 
 __all__ = ["Publisher", "TransactionAborted"]
 
@@ -57,7 +58,7 @@ class Publisher:
 
     def publish(
         self,
-        batch: Sequence[tuple[DecidedRange, Progress]],
+        batch: Sequence[tuple[DecidedRange, PartitionCheckpoint]],
         offsets: list[TopicPartition],
         group_metadata: Any,
     ) -> None:
@@ -122,7 +123,7 @@ class Publisher:
         threading.Thread(target=run, name="send-offsets", daemon=True).start()
         outcome.result(HUNG_SECONDS)
 
-    def _produce(self, decided: DecidedRange, before: Progress) -> None:
+    def _produce(self, decided: DecidedRange, before: PartitionCheckpoint) -> None:
         produce = self._producer.produce
         for stored in decided.votes:
             if stored.vote.coordinates.offset >= before.votes.next_offset:
@@ -131,7 +132,7 @@ class Publisher:
             if rejection.coordinates.offset >= before.rejected_votes.next_offset:
                 produce(topics.REJECTED_VOTES.name, encode_rejection(rejection), rejection.voter_id)
         after = before.advanced_to(decided.records.end)
-        produce(topics.VOTING_PROGRESS.name, encode_progress(after), after.key)
+        produce(topics.VOTING_PROGRESS.name, encode_checkpoint(after), after.key)
         self._producer.poll(0)
 
     def _call(self, function: Callable[..., Any], *args: Any) -> None:

@@ -6,8 +6,8 @@ import attrs
 from confluent_kafka.admin import AdminClient
 
 from voting_core import topics
+from voting_core.checkpoint import OutputPosition, PartitionCheckpoint
 from voting_core.kafka import topic_ids
-from voting_core.wire import Output, Progress
 
 __all__ = ["TopicIds", "find_topic_ids", "resume_points"]
 
@@ -29,23 +29,23 @@ def find_topic_ids(admin: AdminClient) -> TopicIds:
 
 
 def resume_points(
-    partitions: Iterable[int], recorded: Mapping[int, Progress], ids: TopicIds
-) -> dict[int, Progress]:
+    partitions: Iterable[int], recorded: Mapping[int, PartitionCheckpoint], ids: TopicIds
+) -> dict[int, PartitionCheckpoint]:
     """Return how far each output topic holds the decisions on each partition.
 
     Without a record that is nowhere. An output topic that was recreated has another id and holds
     nothing: its decisions are published again from the first on, those of the other are not.
     """
 
-    def reached(output: Output | None, topic_id: str) -> Output:
+    def reached(output: OutputPosition | None, topic_id: str) -> OutputPosition:
         if output is not None and output.topic_id == topic_id:
             return output
-        return Output(topic_id, 0)
+        return OutputPosition(topic_id, 0)
 
     points = {}
     for partition in partitions:
         last = recorded.get(partition)
-        points[partition] = Progress(
+        points[partition] = PartitionCheckpoint(
             voters_topic_id=ids.voters,
             partition=partition,
             votes=reached(last.votes if last else None, ids.votes),

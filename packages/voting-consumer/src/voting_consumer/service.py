@@ -13,9 +13,9 @@ from voting_consumer.publisher import Publisher
 from voting_consumer.settings import ConsumerSettings
 from voting_core import topics
 from voting_core.database import connect
+from voting_core.database.migrations import check_schema
 from voting_core.kafka import check_topics, connect_admin
-from voting_core.logs import configure_logging
-from voting_core.migrations import check_schema
+from voting_core.service.logging import configure_logging
 
 __all__ = ["serve"]
 

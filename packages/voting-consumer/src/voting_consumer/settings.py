@@ -6,8 +6,8 @@ from pathlib import Path
 import attrs
 import typed_settings as ts
 
-from voting_core.heartbeat import HEARTBEAT_HELP
-from voting_core.settings import (
+from voting_core.service.health import HEARTBEAT_HELP
+from voting_core.service.settings import (
     DatabaseSettings,
     DrawSettings,
     KafkaSettings,

@@ -19,19 +19,19 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 
-from voting_core.exceptions import WireError
+from voting_core.database.voter_register import RegisteredVoter
+from voting_core.exceptions import SerializationError
 from voting_core.models import Coordinates, Reason, Rejection, Vote
-from voting_core.register import RegisteredVoter
 from voting_core.rules import VOTING_AGE, ChoiceDraw, PollingHours, age_on
-from voting_core.wire import decode_voter
+from voting_core.serialization import decode_voter
 
 __all__ = [
     "Ballot",
     "ElectionRules",
     "Record",
+    "duplicate_ballot",
     "read_ballots",
     "reject",
-    "second_ballot",
     "validate",
 ]
 
@@ -98,7 +98,7 @@ def read_ballots(records: Iterable[Record]) -> tuple[list[Ballot], list[Rejectio
         try:
             record.time  # noqa: B018 - a vote needs a time that can be stored
             voter = decode_voter(record.value)
-        except (WireError, ValueError) as error:
+        except (SerializationError, ValueError) as error:
             malformed.append(reject(record, None, Reason.MALFORMED, str(error)))
         else:
             ballots.append(Ballot(record, voter.voter_id, voter.choice))
@@ -126,7 +126,7 @@ def validate(
         if isinstance(decision, Rejection):
             rejections.append(decision)
         elif ballot.voter_id in votes:
-            rejections.append(second_ballot(ballot))
+            rejections.append(duplicate_ballot(ballot))
         else:
             votes[ballot.voter_id] = decision
     return list(votes.values()), rejections
@@ -162,7 +162,7 @@ def _validate_one(
     )
 
 
-def second_ballot(ballot: Ballot) -> Rejection:
+def duplicate_ballot(ballot: Ballot) -> Rejection:
     """Return the rejection of a ballot whose voter has a vote already."""
     return reject(
         ballot.record, ballot.voter_id, Reason.ALREADY_VOTED, "this voter has a vote already"

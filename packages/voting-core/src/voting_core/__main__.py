@@ -1,5 +1,5 @@
 """`python -m voting_core` is `voting`."""
 
-from voting_core.cli import main
+from voting_core.operator.cli import main
 
 main()

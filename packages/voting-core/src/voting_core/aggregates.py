@@ -9,15 +9,15 @@ from typing import Any
 
 import attrs
 
-from voting_core.wire import decode_object
+from voting_core.serialization import decode_object
 
-__all__ = ["AggregateView", "FallenTotal"]
+__all__ = ["AggregateView", "RegressedTotal"]
 
 Row = dict[str, Any]
 
 
 @attrs.frozen
-class FallenTotal:
+class RegressedTotal:
     """A key whose last total is not its highest.
 
     A stream that counts again from the beginning writes such totals until it has caught up.
@@ -39,7 +39,7 @@ class AggregateView:
 
     votes_topic_id: str
     _rows: dict[str, dict[bytes, Row]] = attrs.field(factory=dict, init=False)
-    _fallen: dict[tuple[str, bytes], int] = attrs.field(factory=dict, init=False)
+    _regressed: dict[tuple[str, bytes], int] = attrs.field(factory=dict, init=False)
 
     def apply(self, topic: str, key: bytes, value: bytes) -> bool:
         """Take in one record of an aggregate topic.
@@ -48,7 +48,7 @@ class AggregateView:
             Whether it raised a total.
 
         Raises:
-            WireError: The value is no JSON object.
+            SerializationError: The value is no JSON object.
         """
         row = decode_object(value)
         if row["votes_topic_id"] != self.votes_topic_id:
@@ -56,10 +56,10 @@ class AggregateView:
         rows = self._rows.setdefault(topic, {})
         known = rows.get(key)
         if known is not None and known["total_votes"] > row["total_votes"]:
-            self._fallen[topic, key] = row["total_votes"]
+            self._regressed[topic, key] = row["total_votes"]
             return False
-        if self._fallen:
-            self._fallen.pop((topic, key), None)
+        if self._regressed:
+            self._regressed.pop((topic, key), None)
         if known is not None and known["total_votes"] == row["total_votes"]:
             return False
         rows[key] = row
@@ -69,9 +69,9 @@ class AggregateView:
         """Return the topic's rows, one for each key, in the order in which the keys came up."""
         return list(self._rows.get(topic, {}).values())
 
-    def fallen(self) -> list[FallenTotal]:
+    def regressed(self) -> list[RegressedTotal]:
         """Return the keys whose last record holds less than an earlier one."""
         return [
-            FallenTotal(topic, key, last, self._rows[topic][key]["total_votes"])
-            for (topic, key), last in self._fallen.items()
+            RegressedTotal(topic, key, last, self._rows[topic][key]["total_votes"])
+            for (topic, key), last in self._regressed.items()
         ]

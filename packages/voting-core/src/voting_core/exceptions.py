@@ -8,7 +8,7 @@
     * JavaError: no Java, or one that is too old
     * SchemaError: the tables are missing or older than needed
     * TopicError: a topic is missing or configured in a way that would lose votes
-  * WireError: a record is not what its topic holds
+  * SerializationError: a record is not what its topic holds
 """
 
 __all__ = [
@@ -16,11 +16,11 @@ __all__ = [
     "InputError",
     "JavaError",
     "SchemaError",
+    "SerializationError",
     "SetupError",
     "TopicError",
     "UnreachableError",
     "VotingError",
-    "WireError",
 ]
 
 
@@ -60,5 +60,5 @@ class TopicError(SetupError):
     """A topic is missing, or its configuration would lose votes."""
 
 
-class WireError(VotingError):
+class SerializationError(VotingError):
     """A record's bytes are not what its topic holds; the message says where and why."""

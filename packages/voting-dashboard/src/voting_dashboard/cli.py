@@ -7,11 +7,11 @@ from typing import NoReturn
 
 import click
 
-from voting_core.command import run_command
 from voting_core.database import connect
 from voting_core.kafka import connect_admin
-from voting_core.logs import configure_logging
-from voting_core.settings import settings_options
+from voting_core.service.cli import run_command
+from voting_core.service.logging import configure_logging
+from voting_core.service.settings import settings_options
 from voting_dashboard.settings import DashboardSettings
 
 __all__ = ["command", "main"]

@@ -15,7 +15,7 @@ import attrs
 import structlog
 
 from voting_core.aggregates import AggregateView
-from voting_core.exceptions import VotingError, WireError
+from voting_core.exceptions import SerializationError, VotingError
 from voting_dashboard.snapshot import Snapshot
 from voting_dashboard.sources import CountSource, Record, RegisterSource
 from voting_dashboard.tally import Count, Register, count_of, results_of
@@ -194,7 +194,7 @@ class Reader:
 def _apply(view: AggregateView, record: Record) -> bool:
     try:
         return view.apply(record.topic, record.key, record.value)
-    except (WireError, KeyError, TypeError) as error:
+    except (SerializationError, KeyError, TypeError) as error:
         # One bad record must not hide the others for ever.
         _log.warning("passed over a record", topic=record.topic, reason=repr(error))
         return False

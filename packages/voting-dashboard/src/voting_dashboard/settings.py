@@ -3,7 +3,7 @@
 import attrs
 import typed_settings as ts
 
-from voting_core.settings import DatabaseSettings, KafkaSettings, LogSettings
+from voting_core.service.settings import DatabaseSettings, KafkaSettings, LogSettings
 
 __all__ = ["DashboardSettings", "PageSettings"]
 

@@ -11,10 +11,10 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException,
 from psycopg.errors import UndefinedTable
 
 from voting_core.database import connect, describe
+from voting_core.database.voter_register import candidates, voters_by_location
 from voting_core.exceptions import SchemaError, UnreachableError
-from voting_core.kafka import connect_admin, open_reader, spans, topic_ids
-from voting_core.register import candidates, voters_by_location
-from voting_core.settings import DatabaseSettings, KafkaSettings
+from voting_core.kafka import connect_admin, offset_ranges, open_reader, topic_ids
+from voting_core.service.settings import DatabaseSettings, KafkaSettings
 from voting_core.topics import AGGREGATES, VOTES
 from voting_dashboard.snapshot import Candidate
 from voting_dashboard.tally import Register
@@ -99,7 +99,7 @@ class KafkaCount:
         self._unread: dict[tuple[str, int], int] = {}
         with self._errors():
             for topic in AGGREGATES:
-                for partition, span in spans(self._admin, topic.name).items():
+                for partition, span in offset_ranges(self._admin, topic.name).items():
                     places.append(TopicPartition(topic.name, partition, span.start))
                     if span.end > span.start:
                         self._unread[topic.name, partition] = span.end

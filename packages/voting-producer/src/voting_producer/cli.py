@@ -8,12 +8,12 @@ import click
 import stamina.instrumentation
 import structlog
 
-from voting_core.command import run_command
 from voting_core.exceptions import InputError
-from voting_core.heartbeat import Heartbeat
 from voting_core.kafka import ReliableProducer, check_topics, connect_admin
-from voting_core.logs import configure_logging
-from voting_core.settings import settings_options
+from voting_core.service.cli import run_command
+from voting_core.service.health import Heartbeat
+from voting_core.service.logging import configure_logging
+from voting_core.service.settings import settings_options
 from voting_core.topics import VOTERS
 from voting_producer.pacing import Pace
 from voting_producer.pipeline import prepare_tally, send_voters

@@ -13,7 +13,14 @@ from voting_core.models import Address, Voter
 from voting_producer.names import CITIES, FEMALE_NAMES, MALE_NAMES, STREETS, SURNAMES
 from voting_producer.states import STATES, State
 
-__all__ = ["DIGEST_BYTES", "REFERENCE_DAY", "age_of", "invent_voter", "live_in", "turns_out"]
+__all__ = [
+    "DIGEST_BYTES",
+    "REFERENCE_DAY",
+    "age_of",
+    "invent_voter",
+    "sample_state",
+    "sample_turnout",
+]
 
 DIGEST_BYTES = 48
 """Length of the digest that a person is made from; the first 16 bytes are the voter_id."""
@@ -26,7 +33,17 @@ _ADULTS = {18: 30.8, 25: 45.9, 35: 42.9, 45: 40.9, 55: 42.4, 65: 32.5, 75: 16.4,
 _OLDEST = 101
 
 # How much more or less often than all others people of an age vote, by first year of the band.
-_ZEAL = {18: 0.80, 25: 0.89, 35: 0.97, 45: 1.03, 55: 1.08, 65: 1.14, 75: 1.08, 85: 0.95, 95: 0.8}
+_TURNOUT_FACTOR = {
+    18: 0.80,
+    25: 0.89,
+    35: 0.97,
+    45: 1.03,
+    55: 1.08,
+    65: 1.14,
+    75: 1.08,
+    85: 0.95,
+    95: 0.8,
+}
 
 _FEMALE_SHARE = 0.513 * 65536
 
@@ -49,9 +66,10 @@ def _age_table(size: int) -> tuple[int, ...]:
 
 
 _AGES = _age_table(1 << 16)
-_ZEAL_OF = {age: zeal for age, (zeal, _) in _by_year(_ZEAL).items()}
+_TURNOUT_FACTOR_OF = {age: factor for age, (factor, _) in _by_year(_TURNOUT_FACTOR).items()}
 _BIRTHDAYS = {
-    age: REFERENCE_DAY.replace(year=REFERENCE_DAY.year - age).toordinal() for age in _ZEAL_OF
+    age: REFERENCE_DAY.replace(year=REFERENCE_DAY.year - age).toordinal()
+    for age in _TURNOUT_FACTOR_OF
 }
 _STATE_ENDS = list(accumulate(state.population for state in STATES))
 
@@ -63,7 +81,7 @@ _TURNOUT = struct.Struct(">20xH26x")
 _AGE = struct.Struct(">30xH16x")
 
 
-def live_in(digest: bytes) -> State:
+def sample_state(digest: bytes) -> State:
     """Draw the state that a person lives in; a more populous one is drawn more often."""
     point = int.from_bytes(digest[16:20], "big") * _STATE_ENDS[-1] >> 32
     return STATES[bisect_right(_STATE_ENDS, point)]
@@ -75,10 +93,10 @@ def age_of(digest: bytes) -> int:
     return _AGES[point]
 
 
-def turns_out(digest: bytes, state: State, age: int) -> bool:
+def sample_turnout(digest: bytes, state: State, age: int) -> bool:
     """Draw whether somebody registered votes: depends on the state and on the age in years."""
     (point,) = _TURNOUT.unpack(digest)
-    return bool(point < state.turnout * _ZEAL_OF[age] * 655.36)
+    return bool(point < state.turnout * _TURNOUT_FACTOR_OF[age] * 655.36)
 
 
 def invent_voter(digest: bytes, state: State, choice: str | None = None) -> Voter:

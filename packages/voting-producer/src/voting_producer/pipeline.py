@@ -14,8 +14,8 @@ import attrs
 
 from voting_core.models import Candidate, Voter
 from voting_core.rules import ChoiceDraw
+from voting_core.serialization import encode_voter
 from voting_core.topics import VOTERS
-from voting_core.wire import encode_voter
 from voting_producer.candidates import candidates_to_add
 from voting_producer.pacing import Pace
 from voting_producer.progress import ProgressDisplay

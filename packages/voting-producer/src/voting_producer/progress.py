@@ -11,8 +11,8 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from voting_core.heartbeat import Heartbeat
-from voting_core.logs import log_above_a_bar
+from voting_core.service.health import Heartbeat
+from voting_core.service.logging import log_above_a_bar
 
 __all__ = ["LogProgress", "NoProgress", "ProgressDisplay", "show_progress"]
 

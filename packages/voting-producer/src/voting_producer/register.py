@@ -9,12 +9,11 @@ import psycopg
 import stamina
 import structlog
 
-from voting_core import register
-from voting_core.database import connect, describe
+from voting_core.database import connect, describe, voter_register
+from voting_core.database.migrations import check_schema
 from voting_core.exceptions import UnreachableError
-from voting_core.migrations import check_schema
 from voting_core.models import Candidate, Voter
-from voting_core.settings import DatabaseSettings
+from voting_core.service.settings import DatabaseSettings
 
 __all__ = ["PostgresRegister", "RetryTimes"]
 
@@ -62,11 +61,11 @@ class PostgresRegister:
 
     def candidates(self) -> Mapping[str, Candidate]:
         """Return the registered candidates by id."""
-        return self._repeat(register.candidates)
+        return self._repeat(voter_register.candidates)
 
     def add_first_candidates(self, new: Sequence[Candidate]) -> bool:
         """Register candidates unless there are some by now; return whether it did."""
-        return self._repeat(lambda conn: register.add_first_candidates(conn, new))
+        return self._repeat(lambda conn: voter_register.add_first_candidates(conn, new))
 
     def add_voters(self, voters: Sequence[Voter]) -> None:
         """Register voters and commit; waits for a database that is lost meanwhile.
@@ -74,7 +73,7 @@ class PostgresRegister:
         Raises:
             UnreachableError: It stayed away.
         """
-        self._repeat(lambda conn: register.add_voters(conn, voters))
+        self._repeat(lambda conn: voter_register.add_voters(conn, voters))
 
     def close(self) -> None:
         """Close the connection."""

@@ -7,8 +7,8 @@ import attrs
 import typed_settings as ts
 from attrs.validators import ge, le, min_len, optional
 
-from voting_core.heartbeat import HEARTBEAT_HELP
-from voting_core.settings import DatabaseSettings, DrawSettings, KafkaSettings, LogSettings
+from voting_core.service.health import HEARTBEAT_HELP
+from voting_core.service.settings import DatabaseSettings, DrawSettings, KafkaSettings, LogSettings
 from voting_producer.slices import Slice
 
 __all__ = ["ProducerSettings", "SourceName"]

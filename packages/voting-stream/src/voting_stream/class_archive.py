@@ -13,7 +13,7 @@ import pyspark
 import structlog
 from pyspark.sql import SparkSession
 
-from voting_core.java import Java
+from voting_core.service.java import Java
 
 __all__ = ["ClassArchive"]
 

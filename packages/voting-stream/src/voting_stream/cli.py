@@ -12,13 +12,13 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql.streaming import StreamingQuery
 
 from voting_core import topics
-from voting_core.command import run_command
 from voting_core.exceptions import FatalError
-from voting_core.heartbeat import Heartbeat
-from voting_core.java import find_java
 from voting_core.kafka import check_topics, connect_admin, topic_ids
-from voting_core.logs import configure_logging
-from voting_core.settings import settings_options
+from voting_core.service.cli import run_command
+from voting_core.service.health import Heartbeat
+from voting_core.service.java import find_java
+from voting_core.service.logging import configure_logging
+from voting_core.service.settings import settings_options
 from voting_stream.class_archive import ClassArchive
 from voting_stream.query import start_query
 from voting_stream.session import checkpoint_of, hold_checkpoint, is_submitted, start_session

@@ -5,8 +5,8 @@ from pathlib import Path
 import attrs
 import typed_settings as ts
 
-from voting_core.heartbeat import HEARTBEAT_HELP
-from voting_core.settings import KafkaSettings, LogSettings
+from voting_core.service.health import HEARTBEAT_HELP
+from voting_core.service.settings import KafkaSettings, LogSettings
 
 __all__ = ["AVAILABLE_NOW", "StreamSettings"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import attrs
 
 from voting_core.models import Candidate
-from voting_producer.people import DIGEST_BYTES, age_of, invent_voter, live_in, turns_out
+from voting_producer.people import DIGEST_BYTES, age_of, invent_voter, sample_state, sample_turnout
 from voting_producer.slices import WHOLE, Slice
 from voting_producer.sources import Registration
 
@@ -48,8 +48,8 @@ class SyntheticSource:
             person = seed.copy()
             person.update(b"%d" % number)
             digest = person.digest()
-            state = live_in(digest)
-            votes = turns_out(digest, state, age_of(digest))
+            state = sample_state(digest)
+            votes = sample_turnout(digest, state, age_of(digest))
             if voted in self.slice:
                 yield Registration(invent_voter(digest, state), votes)
             voted += votes

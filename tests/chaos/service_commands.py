@@ -1,0 +1,56 @@
+"""The command lines of the services under test, as they are installed, on one stack."""
+
+from pathlib import Path
+
+from voting_infra.child import Command
+from voting_infra.logs import cache_directory
+from voting_infra.service_commands import service_command
+from voting_infra.stack import Stack
+
+__all__ = ["Commands"]
+
+SESSION_SECONDS = 6
+# Small batches: the more of them, the more of their edges a kill can land on.
+BATCH_SIZE = 200
+
+
+class Commands:
+    """Builds the commands."""
+
+    def __init__(self, stack: Stack, directory: Path) -> None:
+        """Prepare.
+
+        Args:
+            stack: What the services run on.
+            directory: For the stream's checkpoint.
+        """
+        self.checkpoint = directory / "checkpoint"
+        self._stack = stack
+
+    def producer(self, results: Path, rate: float) -> Command:
+        """Return the command that sends a slice and ends."""
+        return service_command(
+            self._stack,
+            "voting-producer",
+            *("run", "--source=results", f"--results={results}", "--scale=1", f"--rate={rate}"),
+        )
+
+    def consumer(self, instance: str) -> Command:
+        """Return the command of one consumer of the group."""
+        return service_command(
+            self._stack,
+            "voting-consumer",
+            *("run", f"--instance={instance}", f"--session-timeout={SESSION_SECONDS}"),
+            f"--batch-size={BATCH_SIZE}",
+            name=f"voting-consumer-{instance}",
+        )
+
+    def stream(self) -> Command:
+        """Return the command of the tally."""
+        return service_command(
+            self._stack,
+            "voting-stream",
+            *("run", f"--checkpoint={self.checkpoint}"),
+            f"--class-archives={cache_directory() / 'spark'}",
+            "--spark-conf=spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        )
