@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import stamina.instrumentation
 import structlog
 
 from voting_core.service.settings import LogSettings
@@ -57,6 +58,8 @@ def configure_logging(settings: LogSettings, service: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
+    # A retry is logged by its caller, in the terms of the service.
+    stamina.instrumentation.set_on_retry_hooks(())
 
 
 @contextmanager

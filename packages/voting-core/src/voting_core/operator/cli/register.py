@@ -24,7 +24,7 @@ from voting_core.operator.register_file import (
 )
 from voting_core.operator.register_import import LISTED_FAULTS, ImportReport, import_register
 from voting_core.service.logging import configure_logging
-from voting_core.service.progress_bar import FileProgress, show_file_progress
+from voting_core.service.progress_bar import ProgressBar, show_progress
 from voting_core.service.settings import DatabaseSettings, LogSettings, settings_options
 
 __all__ = ["import_"]
@@ -70,7 +70,7 @@ def import_(
     lines = RegisterLines(file)
     with (
         connect(settings.database, application="voting-import") as conn,
-        show_file_progress(what, _size(file)) as progress,
+        show_progress("reading", what, _size(file)) as progress,
     ):
         check_schema(conn)
         rows = _watched(read_register(lines, table, file_format), lines, progress)
@@ -112,11 +112,11 @@ def _size(file: BinaryIO) -> int | None:
 
 
 def _watched(
-    rows: Iterable[Entry | Fault], lines: RegisterLines, progress: FileProgress
+    rows: Iterable[Entry | Fault], lines: RegisterLines, progress: ProgressBar
 ) -> Iterator[Entry | Fault]:
     count = 0
     for count, row in enumerate(rows, start=1):
         yield row
         if count % _ROWS_BETWEEN_UPDATES == 0:
-            progress.update(count, lines.bytes_read)
-    progress.storing(count)
+            progress.update(count, position=lines.bytes_read)
+    progress.finish("storing", count)
