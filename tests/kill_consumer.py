@@ -71,10 +71,10 @@ POINTS = {
     "rejections inserted": after(stored_decisions, "insert_rejections"),
     "decisions committed": after(decisions.Decider, "decide"),
     "transaction begun": after(KillableProducer, "begin_transaction"),
-    "records produced": after(publisher.Publisher, "_produce"),
+    "records produced": after(publisher.Publisher, "produce"),
     "offsets sent": after(KillableProducer, "send_offsets_to_transaction"),
     "transaction committed": after(KillableProducer, "commit_transaction"),
-    "batch done": after(loop.BallotConsumer, "_decide_and_publish"),
+    "batch done": after(loop.BallotConsumer, "decide_and_publish"),
 }
 
 

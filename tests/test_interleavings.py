@@ -17,11 +17,12 @@ from conftest import Election
 from structlog.testing import capture_logs
 from test_consumer import CANDIDATES, assert_counted, consume, ready
 
+from voting_consumer.batch import Batch, generation_of
 from voting_consumer.decisions import DecidedRange, Decider
-from voting_consumer.loop import BallotConsumer, Batch, generation_of
+from voting_consumer.loop import BallotConsumer
 from voting_consumer.publisher import Publisher, TransactionAborted
 from voting_consumer.settings import ConsumerSettings
-from voting_consumer.validation import Record
+from voting_consumer.validation import BallotRecord
 from voting_core.checkpoint import OutputPosition, PartitionCheckpoint, encode_checkpoint
 from voting_core.database.decisions import RecordRange
 from voting_core.database.voter_register import add_candidates, add_voters
@@ -83,17 +84,19 @@ class HeldDecider(Decider):
             self.reached.set()
             assert self.go_on.wait(PATIENCE_SECONDS)
 
-    def _decide_new(self, conn: psycopg.Connection, records: Sequence[Record]) -> None:
+    def decide_new(self, conn: psycopg.Connection, records: Sequence[BallotRecord]) -> None:
         self._hold("before")
-        super()._decide_new(conn, records)
+        super().decide_new(conn, records)
         self._hold("after")
 
 
-def batch_of(people: Sequence[Voter], partition: int = 0) -> tuple[list[Record], list[RecordRange]]:
+def batch_of(
+    people: Sequence[Voter], partition: int = 0
+) -> tuple[list[BallotRecord], list[RecordRange]]:
     """A ballot of each, and a record that is none, as the records of a partition."""
     values = [*map(encode_voter, people), b"no ballot"]
     records = [
-        Record(Coordinates("T", partition, offset), 1_700_000_000_000, value)
+        BallotRecord(Coordinates("T", partition, offset), 1_700_000_000_000, value)
         for offset, value in enumerate(values)
     ]
     return records, [RecordRange("T", partition, 0, len(records))]
@@ -272,16 +275,16 @@ def outsider(ready: Election) -> Iterator[BallotConsumer]:
         settings, ready.admin, decider, Publisher(ready.kafka, settings.transactional_id)
     )
     yield consumer
-    consumer._consumer.close()
+    consumer.close()
     decider.close()
 
 
 def test_who_is_no_member_of_the_group_takes_no_batch(outsider: BallotConsumer) -> None:
     """Kafka would not check the generation of nobody, so records read by nobody are dropped."""
-    outsider._resume([0, 1])
+    outsider.resume([0, 1])
 
     def dropped() -> bool:
-        assert outsider._poll() is None
+        assert outsider.poll() is None
         return any(entry["event"].startswith("batch dropped") for entry in logs)
 
     with capture_logs() as logs:
@@ -297,7 +300,7 @@ def test_a_resuming_consumer_waits_for_a_commit_that_is_under_way(
         former.send_offsets_to_transaction(
             [TopicPartition(VOTERS.name, 0, 5)], owner.consumer_group_metadata(), PATIENCE_SECONDS
         )
-    stable = pool.submit(outsider._await_stable_offsets, [0, 1])
+    stable = pool.submit(outsider.resume, [0, 1])
     try:
         assert is_still_waiting(stable)
     finally:
@@ -311,13 +314,13 @@ def test_a_batch_is_published_in_the_generation_in_which_it_was_polled(
     """What the group has become since does not matter: the batch goes by its own metadata."""
     with member(ready) as former:
         metadata = former.consumer_group_metadata()
-    outsider._resume([0, 1])
+    outsider.resume([0, 1])
     voters_id = topic_ids(ready.admin, [VOTERS])[VOTERS.name]
     reader = open_reader(ready.kafka, [TopicPartition(VOTERS.name, 0, 0)])
     message = reader.consume(1, PATIENCE_SECONDS)[0]
     reader.close()
-    record = Record(Coordinates(voters_id, 0, 0), message.timestamp()[1], message.value())
-    outsider._decide_and_publish(Batch([record], metadata))
+    record = BallotRecord(Coordinates(voters_id, 0, 0), message.timestamp()[1], message.value())
+    outsider.decide_and_publish(Batch([record], metadata))
     assert read_topic(ready.kafka.bootstrap_servers, VOTES.name) == []
     assert read_checkpoints(ready.kafka, ready.admin, voters_id) == {}
     consume(ready)
