@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from pyspark.sql import Row, SparkSession
 
-from voting_stream.tally import tally
+from voting_stream.aggregation import aggregate
 
 TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 
@@ -14,7 +14,7 @@ TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 def vote(
     candidate: str, state: str, gender: str, age: int, minute: str, partition: int, offset: int
 ) -> Row:
-    """A record of votes_topic."""
+    """Return a record of votes_topic."""
     value = {
         "voter_id": f"{partition}-{offset}",
         "candidate_id": candidate,
@@ -40,8 +40,8 @@ VOTES = [
 
 @pytest.fixture(scope="module")
 def records(spark: SparkSession) -> dict[str, dict[str, dict[str, object]]]:
-    """What the tally of VOTES writes: topic → key → value."""
-    rows = tally(
+    """The aggregates of VOTES: topic → key → value."""
+    rows = aggregate(
         spark.createDataFrame(VOTES, "value binary, partition int, offset long"), TOPIC_ID
     ).collect()
     keys = Counter((row.topic, row.key) for row in rows)
@@ -53,12 +53,12 @@ def records(spark: SparkSession) -> dict[str, dict[str, dict[str, object]]]:
 
 
 def totals(rows: dict[str, dict[str, object]]) -> dict[str, object]:
-    """The total of each key."""
+    """Return the total of each key."""
     return {key: row["total_votes"] for key, row in rows.items()}
 
 
 def test_counts_per_candidate(records: dict[str, dict[str, dict[str, object]]]) -> None:
-    """Each candidate has one record, with the name and an empty party kept as it is."""
+    """Each candidate has one record, with the name; an empty party stays empty."""
     rows = records["aggregated_votes_per_candidate"]
     assert rows["ada"] == {
         "candidate_id": "ada",
@@ -71,7 +71,7 @@ def test_counts_per_candidate(records: dict[str, dict[str, dict[str, object]]]) 
 
 
 def test_counts_per_location(records: dict[str, dict[str, dict[str, object]]]) -> None:
-    """Locations are counted alone and by candidate, under compact compound keys."""
+    """Locations are counted alone and by candidate, with compact compound keys."""
     assert totals(records["aggregated_turnout_by_location"]) == {"Ohio": 3, "Iowa": 1, "NULL": 1}
     rows = records["aggregated_votes_per_candidate_by_location"]
     assert totals(rows) == {
@@ -89,7 +89,7 @@ def test_counts_per_location(records: dict[str, dict[str, dict[str, object]]]) -
 
 
 def test_counts_per_demographic_group(records: dict[str, dict[str, dict[str, object]]]) -> None:
-    """Gender and age band share a topic, told apart by their dimension; bands meet at 25 and 65."""
+    """Gender and age band share a topic and differ by dimension; bands begin at 25 and 65."""
     rows = records["aggregated_turnout_by_demographic"]
     assert totals(rows) == {
         '["gender","female"]': 3,
@@ -118,8 +118,8 @@ def test_counts_per_minute(records: dict[str, dict[str, dict[str, object]]]) -> 
     }
 
 
-def test_says_how_far_it_has_counted(records: dict[str, dict[str, dict[str, object]]]) -> None:
-    """Progress names the last offset counted and the votes of each partition."""
+def test_reports_the_last_offset_counted(records: dict[str, dict[str, dict[str, object]]]) -> None:
+    """Progress holds the last offset counted and the number of votes of each partition."""
     assert records["aggregated_progress"] == {
         "0": {"partition": 0, "last_offset": 4, "total_votes": 2, "votes_topic_id": TOPIC_ID},
         "1": {"partition": 1, "last_offset": 10, "total_votes": 3, "votes_topic_id": TOPIC_ID},

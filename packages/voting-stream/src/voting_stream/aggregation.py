@@ -1,4 +1,4 @@
-"""From votes to totals: one pass over the votes yields the records of every aggregate topic."""
+"""The aggregates: one pass over the votes yields the records of every aggregate topic."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -10,7 +10,7 @@ from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from voting_core import topics
 
-__all__ = ["tally"]
+__all__ = ["aggregate"]
 
 _VOTE = StructType(
     [
@@ -38,12 +38,13 @@ _COLUMNS = (
 
 @attrs.frozen
 class _Grouping:
-    """One set of totals and the topic that it goes to.
+    """One set of totals.
 
     Attributes:
-        columns: What the votes are grouped by.
-        key: The record's key: a column's name, or several for a compact JSON array.
-        dimension: The demographic dimension, where the topic holds several.
+        topic: The aggregate topic of the totals.
+        columns: The columns that the votes are grouped by.
+        key: The record's key: the name of a column, or of several for a compact JSON array.
+        dimension: The demographic dimension, if the topic holds several.
     """
 
     topic: str
@@ -53,7 +54,7 @@ class _Grouping:
 
     @property
     def id(self) -> int:
-        """What grouping_id() says in its rows: a bit for each column that is *not* grouped by."""
+        """The grouping_id() of its rows: a bit for each column that is *not* grouped by."""
         bits = "".join("0" if column in self.columns else "1" for column in _COLUMNS)
         return int(bits, 2)
 
@@ -79,23 +80,23 @@ _GROUPINGS = (
 )
 
 
-def tally(votes: DataFrame, votes_topic_id: str) -> DataFrame:
-    """Count the votes in every way that an aggregate topic shows.
+def aggregate(votes: DataFrame, votes_topic_id: str) -> DataFrame:
+    """Return the totals of every aggregate topic.
 
     Args:
         votes: Records of `votes_topic` as Spark's Kafka source yields them: `value` (binary
             JSON), `partition` and `offset` are used.
-        votes_topic_id: Id of the topic that they come from; every total carries it.
+        votes_topic_id: Id of that topic, which every total carries.
 
     Returns:
-        Records as Spark's Kafka sink takes them: `topic`, `key` and `value`, all text.
+        Records for Spark's Kafka sink: `topic`, `key` and `value`, all strings.
     """
     vote = F.from_json(F.col("value").cast("string"), _VOTE).alias("vote")
     counted = (
         votes.select(vote, F.col("partition"), F.col("offset"))
         .select("vote.*", "partition", "offset")
         .withColumn("age_band", _age_band(F.col("age")))
-        # The wire's time is UTC in ISO 8601, whose first 16 characters are the minute.
+        # voting_time is UTC in ISO 8601: its first 16 characters are the minute.
         .withColumn("minute", F.concat(F.substring("voting_time", 1, 16), F.lit(":00Z")))
         .groupingSets(
             [[F.col(c) for c in grouping.columns] for grouping in _GROUPINGS],
@@ -120,7 +121,7 @@ def tally(votes: DataFrame, votes_topic_id: str) -> DataFrame:
     return rows.select(
         _by_grouping({g: F.lit(g.topic) for g in _GROUPINGS}).alias("topic"),
         _by_grouping({g: _key(g.key) for g in _GROUPINGS}).alias("key"),
-        # Columns that a row is not grouped by are null, and to_json leaves nulls out.
+        # Columns that a row is not grouped by are null, and to_json omits nulls.
         F.to_json(
             F.struct(
                 "candidate_id",
