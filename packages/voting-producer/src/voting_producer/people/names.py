@@ -1,4 +1,4 @@
-"""Tables from which names and addresses are put together; none of it refers to anybody real."""
+"""Tables of name and address parts; they refer to no real person."""
 
 __all__ = ["CITIES", "FEMALE_NAMES", "MALE_NAMES", "STREETS", "SURNAMES"]
 

@@ -1,4 +1,4 @@
-"""The states of the US and the District of Columbia, as far as plausible voters need them."""
+"""The US states and the District of Columbia: the figures that plausible voters are drawn from."""
 
 import attrs
 
@@ -9,14 +9,14 @@ COUNTRY = "United States"
 
 @attrs.frozen
 class State:
-    """Where somebody can live.
+    """A state that voters live in.
 
     Attributes:
-        name: Name as voters carry it.
-        country: Its country, or empty when not known.
+        name: Name, in the spelling of the source.
+        country: Country; empty if it is not known.
         population: Inhabitants in thousands.
-        turnout: Share of those registered who vote, in percent.
-        zip_zones: First digits that its postcodes have.
+        turnout: Percentage of the registered voters that cast a ballot.
+        zip_zones: First digits of its postcodes.
     """
 
     name: str
@@ -26,8 +26,8 @@ class State:
     zip_zones: str = "0123456789"
 
 
-# Population: census of April 2020, rounded to thousands. Turnout: roughly that of those who could
-# vote in November 2020. Zone: the first digit of the state's ZIP codes.
+# Population: US Census, April 2020, in thousands. Turnout: percentage of the eligible population in
+# November 2020, approximate. Zone: first digit of the ZIP codes.
 _TABLE = """
 Alabama 5024 63 3|Alaska 733 69 9|Arizona 7152 66 8|Arkansas 3012 56 7|California 39538 68 9
 Colorado 5774 76 8|Connecticut 3606 71 0|Delaware 990 71 1|District of Columbia 690 64 2
@@ -54,6 +54,6 @@ _BY_NAME = {state.name.casefold(): state for state in STATES}
 
 
 def find_state(name: str) -> State:
-    """Return the state that is spelled exactly as given, with what is known of it."""
+    """Return the state with its figures, if they are known, in the spelling given."""
     known = _BY_NAME.get(name.casefold())
     return attrs.evolve(known, name=name) if known else State(name)

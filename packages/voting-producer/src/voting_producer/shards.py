@@ -1,36 +1,36 @@
-"""Slices: one election, sent by several producers, each its own part of the whole."""
+"""Sharding: several producers share one election, and each sends its part."""
 
 import re
 from collections.abc import Iterator
 
 import attrs
 
-__all__ = ["WHOLE", "Slice"]
+__all__ = ["WHOLE", "Shard"]
 
 _TEXT = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 
 
 @attrs.frozen
-class Slice:
-    """Every `count`-th item, beginning with the one at `number`.
+class Shard:
+    """Every `count`-th item, beginning with item `number`.
 
-    The slices 1/N, 2/N … N/N have no item in common, together have all of them, and differ by one
-    item in size at most.
+    The shards 1/N, 2/N … N/N are disjoint, have all items together, and differ in size by one item
+    at most. The option is called `--slice`.
 
     Attributes:
-        number: Which slice, counted from 1.
-        count: How many slices the whole has.
+        number: Number of the shard, counted from 1.
+        count: Number of shards.
     """
 
     number: int
     count: int
 
     @classmethod
-    def parse(cls, text: str) -> "Slice":
-        """Read a slice written as `I/N`.
+    def parse(cls, text: str) -> "Shard":
+        """Return the shard written as `I/N`.
 
         Raises:
-            ValueError: It is not written so, or I is not one of 1 to N.
+            ValueError: The text has another form, or I is not one of 1 to N.
         """
         match = _TEXT.fullmatch(text)
         found = cls(int(match[1]), int(match[2])) if match else None
@@ -39,17 +39,17 @@ class Slice:
         return found
 
     def __contains__(self, position: int) -> bool:
-        """Tell whether the item at a position, counted from 0, is in the slice."""
+        """Return whether the item at a position, counted from 0, is in the shard."""
         return position % self.count == self.number - 1
 
     def within(self, positions: range) -> Iterator[int]:
-        """Yield those of some consecutive positions that are in the slice."""
+        """Yield those of the consecutive positions that are in the shard."""
         yield from positions[(self.number - 1 - positions.start) % self.count :: self.count]
 
     def size(self, items: int) -> int:
-        """Return how many of so many items are in the slice."""
+        """Return the number of items in the shard, out of so many in total."""
         return len(range(self.number - 1, items, self.count))
 
 
-WHOLE = Slice(1, 1)
-"""All items."""
+WHOLE = Shard(1, 1)
+"""The shard that has all items."""

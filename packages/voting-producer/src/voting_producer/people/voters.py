@@ -1,7 +1,7 @@
-"""Plausible people, made up from the bytes of a digest and from nothing else.
+"""Plausible voters, invented from the bytes of a digest alone.
 
-The same digest gives the same person on any machine and any day. Every part of a person comes from
-bytes of its own, so that the parts do not depend on each other.
+The same digest gives the same voter on any machine and any day. Each property comes from its own
+bytes, so that the properties are independent.
 """
 
 import struct
@@ -10,29 +10,29 @@ from datetime import date
 from itertools import accumulate, pairwise
 
 from voting_core.models import Address, Voter
-from voting_producer.names import CITIES, FEMALE_NAMES, MALE_NAMES, STREETS, SURNAMES
-from voting_producer.states import STATES, State
+from voting_producer.people.names import CITIES, FEMALE_NAMES, MALE_NAMES, STREETS, SURNAMES
+from voting_producer.people.states import STATES, State
 
 __all__ = [
     "DIGEST_BYTES",
     "REFERENCE_DAY",
-    "age_of",
     "invent_voter",
+    "sample_age",
     "sample_state",
     "sample_turnout",
 ]
 
 DIGEST_BYTES = 48
-"""Length of the digest that a person is made from; the first 16 bytes are the voter_id."""
+"""Length of the digest of a voter; the first 16 bytes are the voter_id."""
 
 REFERENCE_DAY = date(2024, 11, 5)
-"""The day of registration: ages and birth dates refer to it, never to today."""
+"""The day of registration, which ages and dates of birth refer to instead of today."""
 
-# Adults of the US in 2020 in millions, by the first year of the age band.
+# Adults in the US in 2020, in millions, by the first year of the age band.
 _ADULTS = {18: 30.8, 25: 45.9, 35: 42.9, 45: 40.9, 55: 42.4, 65: 32.5, 75: 16.4, 85: 5.2, 95: 1.0}
 _OLDEST = 101
 
-# How much more or less often than all others people of an age vote, by first year of the band.
+# Turnout of an age band relative to that of all ages, by the first year of the band.
 _TURNOUT_FACTOR = {
     18: 0.80,
     25: 0.89,
@@ -51,7 +51,7 @@ _INITIALS = "ABCDEFGHIJKLMNOPRSTVW"
 
 
 def _by_year(bands: dict[int, float]) -> dict[int, tuple[float, int]]:
-    """Return for each year of age the value of its band, and how many years the band has."""
+    """Return for each year of age the value of its band and the number of years in the band."""
     starts = [*sorted(bands), _OLDEST]
     return {
         age: (bands[low], high - low) for low, high in pairwise(starts) for age in range(low, high)
@@ -74,38 +74,38 @@ _BIRTHDAYS = {
 _STATE_ENDS = list(accumulate(state.population for state in STATES))
 
 
-# What the bytes of a digest decide, 16 bits each behind the voter_id; the first ones draw the state
-# (32 bits) and the turnout.
+# After the voter_id (16 bytes) and the state (4 bytes), each property has 16 bits: first the
+# turnout, then those that invent_voter unpacks.
 _PARTS = struct.Struct(">22x13H")
 _TURNOUT = struct.Struct(">20xH26x")
 _AGE = struct.Struct(">30xH16x")
 
 
 def sample_state(digest: bytes) -> State:
-    """Draw the state that a person lives in; a more populous one is drawn more often."""
+    """Draw the state that the voter lives in, in proportion to the population."""
     point = int.from_bytes(digest[16:20], "big") * _STATE_ENDS[-1] >> 32
     return STATES[bisect_right(_STATE_ENDS, point)]
 
 
-def age_of(digest: bytes) -> int:
-    """Draw the age in years that the voter made from the digest has."""
+def sample_age(digest: bytes) -> int:
+    """Draw the age in years of the voter that `invent_voter` returns for the digest."""
     point: int = _AGE.unpack(digest)[0]
     return _AGES[point]
 
 
 def sample_turnout(digest: bytes, state: State, age: int) -> bool:
-    """Draw whether somebody registered votes: depends on the state and on the age in years."""
+    """Draw whether the voter casts a ballot, which depends on the state and on the age in years."""
     (point,) = _TURNOUT.unpack(digest)
     return bool(point < state.turnout * _TURNOUT_FACTOR_OF[age] * 655.36)
 
 
 def invent_voter(digest: bytes, state: State, choice: str | None = None) -> Voter:
-    """Make up a voter of 18 to 100 years.
+    """Return a fictitious voter of 18 to 100 years.
 
     Args:
-        digest: `DIGEST_BYTES` evenly distributed bytes, which also give the voter_id.
+        digest: `DIGEST_BYTES` uniformly distributed bytes.
         state: Where the voter lives.
-        choice: The candidate_id on the ballot, if the source knows it.
+        choice: The candidate_id on the ballot; None if the source has no choices.
     """
     (sex, given, family, middle, years, days, house, street, city, zone, rest, region, line) = (
         _PARTS.unpack(digest)
@@ -121,7 +121,7 @@ def invent_voter(digest: bytes, state: State, choice: str | None = None) -> Vote
     return Voter(
         voter_id,
         f"{first} {_INITIALS[middle % len(_INITIALS)]}. {last}",
-        # Up to 364 days older than with a birthday on that day: the age on it is exact.
+        # Up to 364 days before the birthday on REFERENCE_DAY, which leaves the age on it as it is.
         date.fromordinal(_BIRTHDAYS[age] - days % 365),
         gender,
         Address(
@@ -134,7 +134,7 @@ def invent_voter(digest: bytes, state: State, choice: str | None = None) -> Vote
         "US" if state.country else "",
         f"R{voter_id[:12]}",
         f"{first}.{last}.{voter_id[:6]}@example.com".lower(),
-        # 555-0100 to 555-0199 are set aside for fiction.
+        # 555-0100 to 555-0199 are reserved for fiction.
         f"({region % 789 + 201}) 555-01{line % 100:02d}",
         "",
         age,

@@ -1,4 +1,4 @@
-"""What the source meant to be counted, added up as its voters pass by."""
+"""The totals that the count must reach, added up from the ballots as they are sent."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,18 +10,18 @@ from voting_core.models import Candidate
 from voting_core.rules import VOTING_AGE, ChoiceDraw, age_on
 from voting_producer.sources import Registration
 
-__all__ = ["Tally"]
+__all__ = ["ExpectedTotals"]
 
 
 @attrs.define
-class Tally:
-    """Totals that the count must arrive at if it is right; memory depends on the keys only.
+class ExpectedTotals:
+    """Totals of the ballots that must be accepted; memory depends on the number of keys only.
 
     Attributes:
-        candidates: Everybody who can be voted for, by id.
-        draw: The consumer's rule, applied to voters that bring no choice.
-        registered: Voters put on the register.
-        sent: Ballots sent.
+        candidates: The registered candidates by id.
+        draw: The consumer's draw, for voters without a choice.
+        registered: Number of voters registered.
+        sent: Number of ballots sent.
         per_candidate: Ballots that must be accepted, by candidate_id.
         per_location: The same, by state.
     """
@@ -33,11 +33,11 @@ class Tally:
     per_candidate: Counter[str] = attrs.field(factory=Counter)
     per_location: Counter[str] = attrs.field(factory=Counter)
 
-    def count(self, batch: Iterable[Registration], today: date) -> None:
+    def add(self, batch: Iterable[Registration], day: date) -> None:
         """Add a batch that was registered and sent on a day (UTC)."""
-        for voter, votes in batch:
+        for voter, casts_ballot in batch:
             self.registered += 1
-            if not votes:
+            if not casts_ballot:
                 continue
             self.sent += 1
             choice = voter.choice
@@ -45,18 +45,18 @@ class Tally:
                 choice = self.draw.choice(voter.voter_id)
             if choice is None or choice not in self.candidates:
                 continue
-            if age_on(voter.date_of_birth, today) >= VOTING_AGE:
+            if age_on(voter.date_of_birth, day) >= VOTING_AGE:
                 self.per_candidate[choice] += 1
                 self.per_location[voter.address.state] += 1
 
     @property
     def votes(self) -> int:
-        """Ballots that must be accepted."""
+        """Number of ballots that must be accepted."""
         return self.per_candidate.total()
 
     def votes_by_name(self) -> dict[str, int]:
-        """Return the ballots that must be accepted by candidate_name, most first."""
+        """Return the ballots that must be accepted by candidate_name, highest number first."""
         names: Counter[str] = Counter()
-        for key, votes in self.per_candidate.items():
-            names[self.candidates[key].candidate_name] += votes
+        for candidate_id, votes in self.per_candidate.items():
+            names[self.candidates[candidate_id].candidate_name] += votes
         return dict(names.most_common())
