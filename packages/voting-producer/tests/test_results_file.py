@@ -42,7 +42,7 @@ def bad(count: str) -> str:
         (f"{HEADER}\n{GOOD.replace('OHIO', ' ')}\n".encode(), "row 1 (line 2): state is empty"),
         (f"{HEADER}\n{GOOD.replace('ANN', '')}\n".encode(), "row 1 (line 2): candidate is empty"),
         (f"{HEADER}\n{GOOD},9\n".encode(), "row 1 (line 2) has 10 fields, the header has 9"),
-        (f"{HEADER}\n{GOOD}\n".replace("ANN", "A\0").encode(), "row 1 (line 2) holds a NUL"),
+        (f"{HEADER}\n{GOOD}\n".replace("ANN", "A\0").encode(), "row 1 (line 2) contains a NUL"),
         (f'{HEADER}\n{GOOD}\n2020,"OHIO\n'.encode(), "line 3: unexpected end of data"),
         (f"{HEADER}\n{GOOD}\n".encode() + b"\xff", "is not UTF-8 (line 3)"),
         (f"{HEADER}\n{GOOD}\n".encode("utf-16"), "is not UTF-8 (line 1)"),

@@ -103,7 +103,7 @@ class PartitionReader:
         self._assigned = frozenset()
 
     def read(self) -> list[BallotRecord]:
-        """Return the next records, which may be of partitions that were revoked meanwhile.
+        """Return the next records; some may be of partitions that were revoked during the call.
 
         Raises:
             FatalError: The topic cannot be read.

@@ -28,8 +28,8 @@ class RetryLimits:
         attempts: Number of attempts if the API fails or is unreachable.
         backoff: Seconds before the second attempt; doubled before each further one.
         max_backoff: Maximum number of seconds between two attempts.
-        rate_limit_interval: Seconds between two attempts while the rate limit applies, if the API
-            does not say how long it does.
+        rate_limit_interval: Seconds between two attempts while the rate limit applies, if the
+            response has no Retry-After header.
         rate_limit_timeout: Maximum number of seconds to wait for the rate limit, whose window is
             300 seconds.
         request_timeout: Seconds without a response after which an attempt has failed.
@@ -51,7 +51,7 @@ class RateLimitedError(Exception):
     """The rate limit applies.
 
     Attributes:
-        retry_after: Seconds after which the API accepts a request; None if it does not say.
+        retry_after: Seconds after which the API accepts a request; None if it is not known.
     """
 
     def __init__(self, retry_after: float | None) -> None:

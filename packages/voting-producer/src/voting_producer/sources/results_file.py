@@ -138,7 +138,7 @@ def _parse(text: str) -> Iterator[_ParsedRow]:
             if not values[name]:
                 raise _InvalidError(f"{where}: {name} is empty")
         if "\0" in "".join(values.values()):
-            raise _InvalidError(f"{where} holds a NUL character")
+            raise _InvalidError(f"{where} contains a NUL character")
         if not _COUNT.fullmatch(values["candidatevotes"]):
             raise _InvalidError(
                 f"{where}: candidatevotes is {values['candidatevotes']!r}, "
@@ -179,7 +179,7 @@ def _select(
         if choice is not None and not found[name]:
             raise _InvalidError(f"lacks the column {name!r}, by which --{name} selects")
         if choice is None and len(found[name]) > 1:
-            raise _InvalidError(f"holds several values of {name}, choose with --{name}: {values}")
+            raise _InvalidError(f"has several values of {name}, choose with --{name}: {values}")
         if choice is not None and not rows:
             raise _InvalidError(f"has no row that --{name} {choice!r} selects; {name}: {values}")
     return tuple(rows), parties
