@@ -1,9 +1,9 @@
-"""Tests of sorting and paging."""
+"""Tests of sorting and paging the locations."""
 
 import pytest
 
-from voting_dashboard.snapshot import Location
-from voting_dashboard.table import COLUMNS, page_of, sort_locations
+from voting_dashboard.location_table import COLUMNS, sort_locations, table_page
+from voting_dashboard.view_model import Location
 
 LOCATIONS = [
     Location("b", 5, 10, ("Zoe",)),
@@ -26,7 +26,7 @@ LOCATIONS = [
     ],
 )
 def test_sort(column: str, descending: bool, expected: str) -> None:
-    """Every column sorts both ways; equals stay alphabetical and the unknown comes last."""
+    """Every column sorts both ways: equal values by name, unknown values last."""
     found = sort_locations(LOCATIONS, column, descending=descending)
     assert "".join(location.state for location in found) == expected
 
@@ -34,7 +34,7 @@ def test_sort(column: str, descending: bool, expected: str) -> None:
 @pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("descending", [False, True])
 def test_sort_with_unknown_register(column: str, descending: bool) -> None:
-    """A location whose register is unknown stands behind the others or sorts by what is known."""
+    """A location without a known register is last, or sorted by what is known."""
     unknown = Location("d", 1, None, ("Ada",))
     found = sort_locations([unknown, *LOCATIONS], column, descending=descending)
     assert set(found) == {unknown, *LOCATIONS}
@@ -47,9 +47,9 @@ def test_sort_with_unknown_register(column: str, descending: bool) -> None:
     [(1, "Ab", 1), (2, "c", 2), (9, "c", 2), (0, "Ab", 1)],
 )
 def test_page(number: int, states: str, shown: int) -> None:
-    """A page holds its rows; a number out of range gives the nearest page."""
+    """A number out of range gives the nearest page."""
     ordered = sort_locations(LOCATIONS, "Location", descending=False)
-    page = page_of(ordered, number=number, size=2)
+    page = table_page(ordered, number=number, size=2)
     assert "".join(location.state for location in page.rows) == states
     assert (page.number, page.pages, page.total) == (shown, 2, 3)
     assert page.first == 2 * shown - 1
@@ -58,12 +58,12 @@ def test_page(number: int, states: str, shown: int) -> None:
 def test_pages_cover_every_row_once() -> None:
     """All pages together are all rows."""
     rows = [Location(f"s{i:02}", i, None, ()) for i in range(51)]
-    pages = [page_of(rows, number=n, size=10) for n in range(1, 7)]
+    pages = [table_page(rows, number=n, size=10) for n in range(1, 7)]
     assert [row for page in pages for row in page.rows] == rows
     assert pages[0].pages == 6
 
 
 def test_no_rows() -> None:
     """Without rows there is one empty page."""
-    page = page_of([], number=1, size=10)
+    page = table_page([], number=1, size=10)
     assert (page.rows, page.pages, page.first, page.total) == ((), 1, 0, 0)
