@@ -3,7 +3,7 @@
 The queries are in `voter_register` and `decisions`, the schema is in `migrations`.
 """
 
-from voting_core.database.connection import connect, describe
+from voting_core.database.connection import connect, describe, repeatable_read
 from voting_core.database.migrations import check_schema, migrate
 from voting_core.database.retry import RetryingConnection, RetryPolicy
 
@@ -14,4 +14,5 @@ __all__ = [
     "connect",
     "describe",
     "migrate",
+    "repeatable_read",
 ]

@@ -1,12 +1,15 @@
 """Connecting to PostgreSQL."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from voting_core.exceptions import InputError, UnreachableError
 from voting_core.service.settings import DatabaseSettings
 
-__all__ = ["connect", "describe"]
+__all__ = ["connect", "describe", "repeatable_read"]
 
 CONNECT_SECONDS = 10
 
@@ -55,3 +58,20 @@ def connect(
         raise UnreachableError(f"cannot connect to PostgreSQL at {address}: {reason}") from error
     connection.autocommit = autocommit
     return connection
+
+
+@contextmanager
+def repeatable_read(connection: psycopg.Connection) -> Iterator[None]:
+    """Run a transaction whose statements all see the tables at one point in time.
+
+    Args:
+        connection: A connection in autocommit mode, outside a transaction.
+    """
+    before = connection.isolation_level
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    try:
+        with connection.transaction():
+            yield
+    finally:
+        if not connection.closed:
+            connection.isolation_level = before
