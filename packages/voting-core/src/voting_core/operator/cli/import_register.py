@@ -8,26 +8,25 @@ import attrs
 import click
 import typed_settings as ts
 
-from voting_core.database import connect
-from voting_core.database.migrations import check_schema
+from voting_core.database import check_schema, connect
 from voting_core.exceptions import InputError
 from voting_core.operator.cli.base import COMMAND
-from voting_core.operator.register_file import (
+from voting_core.operator.register_import import (
     CANDIDATES,
+    LISTED_BAD_ROWS,
     VOTERS,
-    Entry,
-    Fault,
+    BadRow,
     FileFormat,
+    ImportReport,
     RegisterLines,
-    format_of,
+    RegisterRow,
+    format_by_extension,
+    import_register,
     read_register,
 )
-from voting_core.operator.register_import import LISTED_FAULTS, ImportReport, import_register
 from voting_core.service.logging import configure_logging
 from voting_core.service.progress_bar import ProgressBar, show_progress
 from voting_core.service.settings import DatabaseSettings, LogSettings, settings_options
-
-__all__ = ["import_"]
 
 _TABLES = {table.name: table for table in (CANDIDATES, VOTERS)}
 _ROWS_BETWEEN_UPDATES = 1000
@@ -35,7 +34,7 @@ _ROWS_BETWEEN_UPDATES = 1000
 
 @attrs.frozen
 class ImportSettings:
-    """Where PostgreSQL is; Kafka is not needed."""
+    """How to connect to PostgreSQL; Kafka is not needed."""
 
     database: DatabaseSettings = ts.option(factory=DatabaseSettings)
     log: LogSettings = ts.option(factory=LogSettings)
@@ -49,23 +48,23 @@ class ImportSettings:
     "--format",
     "format_name",
     type=click.Choice([f.value for f in FileFormat]),
-    help="How the file is laid out; by default its extension tells (.csv, .jsonl, .ndjson).",
+    help="Format of the file; by default that of its extension (.csv, .jsonl, .ndjson).",
 )
 @click.option(
     "--skip-bad",
     is_flag=True,
-    help="Leave bad rows out and count them; by default one bad row stops the whole import.",
+    help="Skip and count bad rows; by default a bad row cancels the whole import.",
 )
 def import_(
     settings: ImportSettings, what: str, file: BinaryIO, format_name: str | None, skip_bad: bool
 ) -> None:
     """Load the register of candidates or voters from FILE, - for standard input.
 
-    The columns are those of the table. Rows that are registered already with the same content may
-    be there again.
+    The columns are those of the table. Rows that are already registered with the same content are
+    allowed.
     """
     table = _TABLES[what]
-    file_format = FileFormat(format_name) if format_name else _told_format(file)
+    file_format = FileFormat(format_name) if format_name else _default_format(file)
     configure_logging(settings.log, COMMAND)
     lines = RegisterLines(file)
     with (
@@ -73,20 +72,20 @@ def import_(
         show_progress("reading", what, _size(file)) as progress,
     ):
         check_schema(conn)
-        rows = _watched(read_register(lines, table, file_format), lines, progress)
+        rows = _with_progress(read_register(lines, table, file_format), lines, progress)
         try:
             report = import_register(conn, table, rows, skip_bad=skip_bad)
         except InputError as error:
             raise InputError(f"{file.name}: {error}") from error
-    _conclude(file.name, what, report)
+    _print_report(file.name, what, report)
 
 
-def _conclude(name: str, what: str, report: ImportReport) -> None:
+def _print_report(name: str, what: str, report: ImportReport) -> None:
     if not report.stored:
-        for fault in report.faults:
-            click.echo(f"{name}: {fault}", err=True)
+        for bad in report.bad_rows:
+            click.echo(f"{name}: {bad}", err=True)
         count = "1 row is" if report.bad == 1 else f"{report.bad:,} rows are"
-        at_least = "at least " if report.bad >= LISTED_FAULTS else ""
+        at_least = "at least " if report.bad >= LISTED_BAD_ROWS else ""
         raise InputError(f"{name}: {at_least}{count} bad, so nothing was imported")
     if report.rows == report.bad:
         raise InputError(f"{name}: has no {'good ' if report.bad else ''}rows")
@@ -97,10 +96,10 @@ def _conclude(name: str, what: str, report: ImportReport) -> None:
     )
 
 
-def _told_format(file: BinaryIO) -> FileFormat:
+def _default_format(file: BinaryIO) -> FileFormat:
     if file.name == "<stdin>":
-        raise InputError(f"standard input has no extension; say --format {' or '.join(FileFormat)}")
-    return format_of(file.name)
+        raise InputError(f"standard input has no extension; use --format {' or '.join(FileFormat)}")
+    return format_by_extension(file.name)
 
 
 def _size(file: BinaryIO) -> int | None:
@@ -111,9 +110,9 @@ def _size(file: BinaryIO) -> int | None:
         return None
 
 
-def _watched(
-    rows: Iterable[Entry | Fault], lines: RegisterLines, progress: ProgressBar
-) -> Iterator[Entry | Fault]:
+def _with_progress(
+    rows: Iterable[RegisterRow | BadRow], lines: RegisterLines, progress: ProgressBar
+) -> Iterator[RegisterRow | BadRow]:
     count = 0
     for count, row in enumerate(rows, start=1):
         yield row

@@ -1,7 +1,7 @@
-"""Loading a register into PostgreSQL: all of a file or none of it.
+"""Loading the rows of a register file into PostgreSQL, all or none of them.
 
-The rows are copied into a temporary table and merged from there, in one transaction, so that a
-file may be as large as the disk allows.
+The rows are copied into a temporary table and merged from there, in one transaction, so that the
+size of a file is limited only by the disk.
 """
 
 from bisect import insort
@@ -13,112 +13,110 @@ import psycopg
 import structlog
 from psycopg import sql
 
-from voting_core.operator.register_file import Entry, Fault, RegisterTable
+from voting_core.operator.register_import.file import BadRow, RegisterRow
+from voting_core.operator.register_import.table import RegisterTable
 
-__all__ = ["LISTED_FAULTS", "LOGGED_FAULTS", "ImportReport", "import_register"]
+LISTED_BAD_ROWS = 20
+"""Maximum number of bad rows in the report; if none are skipped, this number ends the import."""
 
-LISTED_FAULTS = 20
-"""So many bad rows are named; when that many are found, no more are looked for."""
-
-LOGGED_FAULTS = 100
-"""So many skipped rows are named in the log."""
+LOGGED_BAD_ROWS = 100
+"""Maximum number of skipped rows in the log."""
 
 log = structlog.get_logger()
 
 
 @attrs.frozen
 class ImportReport:
-    """What became of the rows of a file.
+    """The result of an import.
 
     Attributes:
-        rows: How many were read: all of them, unless too many were bad to go on.
-        added: How many were new and are registered now.
-        already_registered: How many said the same as the register, or as a row before.
-        bad: How many cannot be registered.
-        faults: What is wrong with the first of these, in the order of the rows.
-        stored: Whether the good rows are in the register now.
+        rows: Number of rows read: all of them, unless the import ended early.
+        added: Number of new rows in the register.
+        already_registered: Number of rows that equal a registered or an earlier row.
+        bad: Number of bad rows.
+        bad_rows: The first bad rows, in order.
+        stored: Whether the good rows were registered.
     """
 
     rows: int
     added: int
     already_registered: int
     bad: int
-    faults: tuple[Fault, ...]
+    bad_rows: tuple[BadRow, ...]
     stored: bool
 
 
-class _Faults:
-    """Counts bad rows and keeps the first; where they are skipped it also logs them."""
+class _BadRows:
+    """Counts bad rows, keeps the first ones, and logs those that are skipped."""
 
     def __init__(self, skip: bool) -> None:
         self.count = 0
+        self.first: list[BadRow] = []
         self._skip = skip
         self._logged = 0
-        self._first: list[Fault] = []
 
-    def add(self, fault: Fault) -> None:
+    def add(self, bad: BadRow) -> None:
         self.count += 1
-        insort(self._first, fault)
-        del self._first[LISTED_FAULTS:]
-        if not self._skip or self._logged > LOGGED_FAULTS:
+        insort(self.first, bad)
+        del self.first[LISTED_BAD_ROWS:]
+        if not self._skip or self._logged > LOGGED_BAD_ROWS:
             return
         self._logged += 1
-        if self._logged > LOGGED_FAULTS:
+        if self._logged > LOGGED_BAD_ROWS:
             log.warning("further skipped rows are not named")
         else:
-            log.warning("row skipped", row=fault.row, line=fault.line, reason=fault.reason)
+            log.warning("row skipped", row=bad.row, line=bad.line, reason=bad.reason)
 
     @property
     def too_many(self) -> bool:
-        return not self._skip and self.count >= LISTED_FAULTS
-
-    @property
-    def first(self) -> tuple[Fault, ...]:
-        return tuple(self._first)
+        return not self._skip and self.count >= LISTED_BAD_ROWS
 
 
 def import_register(
     conn: psycopg.Connection,
     table: RegisterTable,
-    rows: Iterable[Entry | Fault],
+    rows: Iterable[RegisterRow | BadRow],
     *,
     skip_bad: bool = False,
 ) -> ImportReport:
-    """Register the rows of a file in one transaction; those registered already stay as they are.
+    """Register the rows of a file in one transaction; registered rows stay unchanged.
 
-    A row that differs from what is registered under its id, or from a row before it, is bad.
+    A row that differs from the registered row or an earlier row with its id is bad.
 
     Args:
         conn: Connection in autocommit mode.
-        table: What the rows are.
-        rows: In the order of the file; an error that it raises leaves the register as it was.
-        skip_bad: Whether to register the other rows when some are bad.
+        table: The table of the rows.
+        rows: The rows in the file's order; an error raised by it rolls the transaction back.
+        skip_bad: Register the good rows even if there are bad ones.
     """
-    faults = _Faults(skip_bad)
+    bad_rows = _BadRows(skip_bad)
     total = added = differing = 0
     stored = False
     with conn.transaction():
-        total, good = _copy(conn, table, rows, faults)
-        if not faults.too_many:
+        total, good = _copy(conn, table, rows, bad_rows)
+        if not bad_rows.too_many:
             added = _merge(conn, table)
-            differing = _find_differing(conn, table, faults)
-        if faults.count and not skip_bad:
+            differing = _find_differing(conn, table, bad_rows)
+        if bad_rows.count and not skip_bad:
             raise psycopg.Rollback
         stored = True
     return ImportReport(
         rows=total,
         added=added if stored else 0,
         already_registered=good - added - differing if stored else 0,
-        bad=faults.count,
-        faults=faults.first,
+        bad=bad_rows.count,
+        bad_rows=tuple(bad_rows.first),
         stored=stored,
     )
 
 
 def _copy(
-    conn: psycopg.Connection, table: RegisterTable, rows: Iterable[Entry | Fault], faults: _Faults
+    conn: psycopg.Connection,
+    table: RegisterTable,
+    rows: Iterable[RegisterRow | BadRow],
+    bad_rows: _BadRows,
 ) -> tuple[int, int]:
-    """Copy the sound rows aside; return how many rows there were, and how many sound ones."""
+    """Copy the good rows into a temporary table; return the numbers of rows and of good rows."""
     conn.execute(
         _sql(
             table,
@@ -132,21 +130,21 @@ def _copy(
     with conn.cursor() as cursor, cursor.copy(command) as copy:
         for row in rows:
             total += 1
-            if isinstance(row, Entry):
+            if isinstance(row, RegisterRow):
                 good += 1
                 copy.write_row((row.row, row.line, *row.values))
                 continue
-            faults.add(row)
-            if faults.too_many:
+            bad_rows.add(row)
+            if bad_rows.too_many:
                 break
     return total, good
 
 
 def _merge(conn: psycopg.Connection, table: RegisterTable) -> int:
-    """Register what is new, of several rows of an id the first; return how many were."""
-    # Without it the planner takes the temporary table for a small one.
+    """Register the first row of each new id; return the number of new rows."""
+    # Without statistics, the planner assumes that a temporary table is small.
     conn.execute("ANALYZE arriving")
-    # Ballots are decided meanwhile; only others who register wait, instead of deadlocking.
+    # Prevents deadlocks between imports; decisions on ballots only read, and do not wait.
     conn.execute(_sql(table, "LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
     return conn.execute(
         _sql(
@@ -157,8 +155,8 @@ def _merge(conn: psycopg.Connection, table: RegisterTable) -> int:
     ).rowcount
 
 
-def _find_differing(conn: psycopg.Connection, table: RegisterTable, faults: _Faults) -> int:
-    """Find the rows that say something else than the register does now; return how many."""
+def _find_differing(conn: psycopg.Connection, table: RegisterTable, bad_rows: _BadRows) -> int:
+    """Add the rows that differ from the register to the bad ones; return their number."""
     found = conn.execute(
         _sql(
             table,
@@ -168,7 +166,7 @@ def _find_differing(conn: psycopg.Connection, table: RegisterTable, faults: _Fau
             " WHERE ({arriving}) IS DISTINCT FROM ({registered})"
             " ORDER BY import_row LIMIT %s",
         ),
-        (LOGGED_FAULTS + 1,),
+        (LOGGED_BAD_ROWS + 1,),
     ).fetchall()
     if not found:
         return 0
@@ -190,14 +188,15 @@ def _find_differing(conn: psycopg.Connection, table: RegisterTable, faults: _Fau
             if earlier_row < row
             else "what is registered"
         )
-        faults.add(Fault(row, line, f"{of_id!r} differs from {other} in {', '.join(columns)}"))
+        reason = f"{of_id!r} differs from {other} in {', '.join(columns)}"
+        bad_rows.add(BadRow(row, line, reason))
     count: int = found[0][4]
-    faults.count += count - len(found)
+    bad_rows.count += count - len(found)
     return count
 
 
 def _sql(table: RegisterTable, text: LiteralString) -> sql.Composed:
-    """Fill the names of a table and its columns into a statement."""
+    """Return a statement with the names of a table and its columns inserted."""
     names = [sql.Identifier(column) for column in table.columns]
 
     def of(relation: str) -> sql.Composed:

@@ -6,18 +6,14 @@ import time
 
 import attrs
 import click
-import psycopg
 import typed_settings as ts
-from confluent_kafka.admin import AdminClient
 from rich.console import Console
 
-from voting_core.database.migrations import check_schema
+from voting_core.database import check_schema
 from voting_core.operator.cli.base import COMMAND, OperatorSettings, connected
-from voting_core.operator.reconcile import Reconciliation, Recount
+from voting_core.operator.reconcile import Reconciliation, RecountRules
 from voting_core.operator.reconcile import reconcile as reconcile_once
 from voting_core.service.settings import DrawSettings, PollSettings, settings_options
-
-__all__ = ["reconcile"]
 
 WATCH_SECONDS = 10.0
 PIPE_WIDTH = 160
@@ -25,7 +21,7 @@ PIPE_WIDTH = 160
 
 @attrs.frozen
 class ReconcileSettings(OperatorSettings):
-    """Where the places are, and the rules of a recount."""
+    """How to connect to the data stores, and the rules of a recount."""
 
     draw: DrawSettings = ts.option(factory=DrawSettings)
     polls: PollSettings = ts.option(factory=PollSettings)
@@ -36,7 +32,7 @@ class ReconcileSettings(OperatorSettings):
 @click.option(
     "--deep",
     is_flag=True,
-    help="Recount the ballots of voters_topic, too, by the register, the candidates, --draw-… and "
+    help="Also recount the ballots of voters_topic by the register, the candidates, --draw-… and "
     "--polls-…, which must be those of the count.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; with --watch a line each time.")
@@ -46,35 +42,35 @@ class ReconcileSettings(OperatorSettings):
     flag_value=WATCH_SECONDS,
     type=click.FloatRange(min=0, min_open=True),
     metavar="[SECONDS]",
-    help=f"Repeat it until interrupted, with a pause between; {WATCH_SECONDS:.0f} s by default.",
+    help=f"Repeat until interrupted, at an interval; {WATCH_SECONDS:.0f} s by default.",
 )
 @click.option(
-    "--patience",
+    "--timeout",
     type=click.FloatRange(min=0),
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long aggregates that do not fit have to stand still before they are taken as wrong "
-    "instead of as being written.",
+    help="Seconds without change after which incomplete aggregates are a disagreement, instead of "
+    "being written.",
 )
 def reconcile(
-    settings: ReconcileSettings, deep: bool, as_json: bool, watch: float | None, patience: float
+    settings: ReconcileSettings, deep: bool, as_json: bool, watch: float | None, timeout: float
 ) -> int:
-    """Compare every place that holds votes; exit code 1 when they disagree.
+    """Compare all data stores that hold votes; exit code 1 when they disagree.
 
-    Records read, PostgreSQL, votes_topic, rejected_votes_topic and the aggregates are compared,
-    figure by figure and record by record. What is merely in flight while the count runs is said,
-    and is no disagreement.
+    Compares the records read, PostgreSQL, votes_topic, rejected_votes_topic and the aggregates,
+    figure by figure and record by record. Records in flight are reported, and are not a
+    disagreement.
     """
-    recount = Recount(settings.draw, settings.polls.hours) if deep else None
+    rules = RecountRules(settings.draw, settings.polls.hours) if deep else None
     with connected(settings) as (admin, conn):
         check_schema(conn)
         agreed = True
         try:
             while True:
-                found = _once(settings, admin, conn, recount, patience)
+                found = reconcile_once(settings.kafka, admin, conn, recount=rules, timeout=timeout)
                 agreed = found.agrees
-                _tell(found, as_json=as_json, watch=watch is not None)
+                _print(found, as_json=as_json, watch=watch is not None)
                 if watch is None:
                     return 0 if agreed else 1
                 time.sleep(watch)
@@ -84,17 +80,7 @@ def reconcile(
     return 0 if agreed else 1
 
 
-def _once(
-    settings: ReconcileSettings,
-    admin: AdminClient,
-    conn: psycopg.Connection,
-    recount: Recount | None,
-    patience: float,
-) -> Reconciliation:
-    return reconcile_once(settings.kafka, admin, conn, recount=recount, patience=patience)
-
-
-def _tell(found: Reconciliation, *, as_json: bool, watch: bool) -> None:
+def _print(found: Reconciliation, *, as_json: bool, watch: bool) -> None:
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=None if watch else 2, ensure_ascii=False))
     else:

@@ -1,4 +1,4 @@
-"""What PostgreSQL holds at one moment."""
+"""The tables at one point in time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,27 +7,27 @@ from datetime import UTC, date
 import attrs
 import psycopg
 
+from voting_core.database import repeatable_read
 from voting_core.database.voter_register import candidates, voters_by_location
 from voting_core.models import Candidate, Coordinates
-from voting_core.operator.counts import count_rejections
-from voting_core.operator.results.model import LoggedVote, Partition, PartitionCount
-
-__all__ = ["Snapshot", "open_snapshot"]
+from voting_core.operator.coverage import Partition
+from voting_core.operator.results.model import LoggedVote, PartitionCount
+from voting_core.operator.vote_counts import count_rejections
 
 FETCH_ROWS = 5_000
 
 
 @attrs.frozen
-class Snapshot:
-    """The tables at one moment; usable as long as its transaction is open.
+class DatabaseSnapshot:
+    """The tables at one point in time; usable until its transaction ends.
 
     Attributes:
         votes: Number of votes.
         voting_days: UTC days of the first and the last vote; None without votes.
         candidates: All candidates, in the order of their ids.
-        registered: Registered voters of each location.
+        registered: Registered voters by location.
         rejections: Rejections by reason.
-        rejected: Rejections by the partition of `voters_topic` that they came from.
+        rejected: Rejections by partition of `voters_topic`.
     """
 
     votes: int
@@ -39,7 +39,7 @@ class Snapshot:
     _conn: psycopg.Connection = attrs.field(repr=False)
 
     def logged_votes(self) -> Iterator[LoggedVote]:
-        """Yield every vote in the order of the voters' ids, bytewise, in bounded memory."""
+        """Yield every vote in the bytewise order of the voter_ids, in bounded memory."""
         with self._conn.cursor(name="vote_log") as cursor:
             cursor.itersize = FETCH_ROWS
             cursor.execute(
@@ -47,28 +47,18 @@ class Snapshot:
                 ' source_partition, source_offset FROM votes ORDER BY voter_id COLLATE "C"',
                 binary=True,
             )
-            for voter_id, candidate_id, state, time, *place in cursor:
-                yield LoggedVote(voter_id, candidate_id, state, time, Coordinates(*place))
+            for voter_id, candidate_id, state, time, *source in cursor:
+                yield LoggedVote(voter_id, candidate_id, state, time, Coordinates(*source))
 
 
 @contextmanager
-def open_snapshot(conn: psycopg.Connection) -> Iterator[Snapshot]:
-    """Read the tables as they are at one moment, however long reading them takes.
-
-    Args:
-        conn: A connection in autocommit mode, outside of any transaction.
-    """
-    before = conn.isolation_level
-    conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-    try:
-        with conn.transaction():
-            yield _read(conn)
-    finally:
-        if not conn.closed:
-            conn.isolation_level = before
+def open_snapshot(conn: psycopg.Connection) -> Iterator[DatabaseSnapshot]:
+    """Take a snapshot of the tables, on a connection in autocommit mode."""
+    with repeatable_read(conn):
+        yield _read(conn)
 
 
-def _read(conn: psycopg.Connection) -> Snapshot:
+def _read(conn: psycopg.Connection) -> DatabaseSnapshot:
     votes, first, last = conn.execute(
         "SELECT count(*), min(voting_time), max(voting_time) FROM votes"
     ).fetchone() or (0, None, None)
@@ -77,7 +67,7 @@ def _read(conn: psycopg.Connection) -> Snapshot:
         " GROUP BY source_topic_id, source_partition"
     )
     by_id = candidates(conn)
-    return Snapshot(
+    return DatabaseSnapshot(
         votes=votes,
         voting_days=(first.astimezone(UTC).date(), last.astimezone(UTC).date()) if votes else None,
         candidates=tuple(by_id[candidate_id] for candidate_id in sorted(by_id)),

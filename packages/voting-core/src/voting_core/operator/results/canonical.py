@@ -1,10 +1,8 @@
-"""Where two texts part."""
-
-__all__ = ["first_difference"]
+"""Comparing a file with the only valid form of its content."""
 
 
 def first_difference(found: bytes, expected: bytes) -> int | None:
-    """Return the first line that differs, counted from 1; None when all are equal."""
+    """Return the first line that differs, counted from 1; None if there is no difference."""
     if found == expected:
         return None
     lines, wanted = found.split(b"\n"), expected.split(b"\n")

@@ -1,6 +1,5 @@
-"""`voting certify`, `voting export` and `voting verify`."""
+"""`voting certify` and `voting export`."""
 
-import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -12,20 +11,17 @@ import psycopg
 import typed_settings as ts
 from confluent_kafka.admin import AdminClient
 
-from voting_core.database.migrations import check_schema
+from voting_core.database import check_schema
 from voting_core.operator.cli.base import COMMAND, OperatorSettings, connected
 from voting_core.operator.results import publish
 from voting_core.operator.results.bundle import Bundle
 from voting_core.operator.results.exceptions import RefusedError
 from voting_core.operator.results.nist import ELECTION_TYPES, REPORTING_UNIT_TYPES
 from voting_core.operator.results.publish import ElectionOptions
-from voting_core.operator.results.verify import verify_bundle
 from voting_core.service.settings import KafkaSettings, settings_options
 
-__all__ = ["certify", "export", "verify"]
 
-
-def _day(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
+def _check_day(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
     try:
         found = date.fromisoformat(value) if value else None
     except ValueError:
@@ -34,23 +30,23 @@ def _day(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
         raise ValueError(f"{attribute.name} must be a date as YYYY-MM-DD, not {value!r}")
 
 
-def _words(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
+def _check_text(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
     if not value.strip() or "\0" in value:
         raise ValueError(f"{attribute.name} must not be empty")
 
 
-_unit_type = attrs.validators.in_(REPORTING_UNIT_TYPES)
+_check_unit_type = attrs.validators.in_(REPORTING_UNIT_TYPES)
 
 
 @attrs.frozen
 class ResultsSettings(OperatorSettings):
-    """What the results say of the election."""
+    """The description of the election in the results."""
 
     election_name: str = ts.option(
-        default="Election", validator=_words, help="What the election is called."
+        default="Election", validator=_check_text, help="Name of the election."
     )
     contest_name: str = ts.option(
-        default="Contest", validator=_words, help="What the candidates stand for: the office."
+        default="Contest", validator=_check_text, help="Name of the contest: the office."
     )
     election_type: str = ts.option(
         default="general",
@@ -59,27 +55,27 @@ class ResultsSettings(OperatorSettings):
     )
     election_date: str = ts.option(
         default="",
-        validator=_day,
+        validator=_check_day,
         help="Day of the election, YYYY-MM-DD. Default: the days on which votes were cast (UTC).",
     )
     issuer: str = ts.option(
-        default="Election office", validator=_words, help="Who publishes the results."
+        default="Election office", validator=_check_text, help="Publisher of the results."
     )
     issuer_abbreviation: str = ts.option(
-        default="", help="The issuer in short. Default: its initials."
+        default="", help="Abbreviation of the issuer. Default: its initials."
     )
     jurisdiction: str = ts.option(
-        default="All locations", validator=_words, help="Everywhere that votes are counted for."
+        default="All locations", validator=_check_text, help="Name of the election's whole area."
     )
     jurisdiction_type: str = ts.option(
         default="country",
-        validator=_unit_type,
-        help="Its type in NIST SP 1500-100, such as country, state or county.",
+        validator=_check_unit_type,
+        help="Type of the jurisdiction in NIST SP 1500-100, such as country, state or county.",
     )
     location_type: str = ts.option(
-        default="state", validator=_unit_type, help="Type of each location within it, likewise."
+        default="state", validator=_check_unit_type, help="Type of each location within it."
     )
-    test: bool = ts.option(default=False, help="Mark the results as those of a rehearsal.")
+    test: bool = ts.option(default=False, help="Mark the results as a rehearsal's.")
 
 
 Publish = Callable[[KafkaSettings, AdminClient, psycopg.Connection, ElectionOptions, Path], Bundle]
@@ -98,7 +94,7 @@ _out = click.option(
 def certify(settings: ResultsSettings, out: Path) -> int:
     """Write certified results, if nothing is in flight and everything reconciles.
 
-    Otherwise says why not, and exits with code 1.
+    Otherwise prints the reasons and exits with code 1.
     """
     try:
         bundle = _publish(publish.certify, settings, out)
@@ -107,7 +103,7 @@ def certify(settings: ResultsSettings, out: Path) -> int:
         for reason in error.reasons:
             click.echo(f"  {reason}", err=True)
         return 1
-    _tell(bundle, out)
+    _print_summary(bundle, out)
     click.echo("Publish this digest elsewhere; `voting verify --manifest-sha256` checks it.")
     return 0
 
@@ -116,8 +112,8 @@ def certify(settings: ResultsSettings, out: Path) -> int:
 @settings_options(ResultsSettings, COMMAND)
 @_out
 def export(settings: ResultsSettings, out: Path) -> None:
-    """Write the results as they are now, unofficial, in the same files as certify."""
-    _tell(_publish(publish.export, settings, out), out)
+    """Write the current results, unofficial, in the same files as certify."""
+    _print_summary(_publish(publish.export, settings, out), out)
 
 
 def _publish(write: Publish, settings: ResultsSettings, out: Path) -> Bundle:
@@ -138,47 +134,10 @@ def _publish(write: Publish, settings: ResultsSettings, out: Path) -> Bundle:
         return write(settings.kafka, admin, conn, options, out)
 
 
-def _tell(bundle: Bundle, out: Path) -> None:
+def _print_summary(bundle: Bundle, out: Path) -> None:
     manifest, counts = bundle.manifest, bundle.manifest.counts
     click.echo(
         f"{out}: {manifest.status}, {counts.votes:,} votes for {counts.candidates:,} candidates in "
         f"{counts.locations:,} locations, {counts.rejections:,} rejections"
     )
     click.echo(f"SHA-256 of manifest.json: {bundle.manifest_sha256}")
-
-
-def _digest(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    if value is None:
-        return None
-    digest = value.strip().lower()
-    if not re.fullmatch(r"[0-9a-f]{64}", digest):
-        raise click.BadParameter("expected 64 hexadecimal digits")
-    return digest
-
-
-@click.command()
-@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--manifest-sha256", callback=_digest, help="SHA-256 of manifest.json as it was published."
-)
-def verify(directory: Path, manifest_sha256: str | None) -> int:
-    """Recount a results bundle and check its every byte; needs neither Kafka nor PostgreSQL.
-
-    Exits with code 1 and says what is wrong and where, if anything is.
-    """
-    verdict = verify_bundle(directory, manifest_sha256)
-    for fault in verdict.faults:
-        click.echo(str(fault), err=True)
-    if verdict.faults or verdict.manifest is None:
-        return 1
-    counts = verdict.manifest.counts
-    click.echo(
-        f"{directory}: sound; {verdict.manifest.status}, {counts.votes:,} votes recounted, "
-        f"one vote a voter"
-    )
-    if manifest_sha256 is None:
-        click.echo(
-            f"SHA-256 of manifest.json: {verdict.manifest_sha256}\n"
-            "Compare it with the one published: whoever makes a whole bundle up can make it sound."
-        )
-    return 0

@@ -2,31 +2,56 @@
 
 import sys
 
+import attrs
 import click
 import psycopg
+import typed_settings as ts
 from confluent_kafka.admin import AdminClient
 
 from voting_core.exceptions import InputError
-from voting_core.operator.cli.base import COMMAND, TopicSettings, connected
+from voting_core.operator.cli.base import COMMAND, OperatorSettings, connected
 from voting_core.operator.setup import forget_election, set_up_election
 from voting_core.service.settings import settings_options
 
-__all__ = ["init", "reset"]
+
+@attrs.frozen
+class TopicSettings(OperatorSettings):
+    """How topics are created."""
+
+    partitions: int = ts.option(
+        default=4,
+        validator=attrs.validators.ge(1),
+        help="Partitions of the log topics, the maximum number of consumers that share the work.",
+    )
+    replication: int = ts.option(
+        default=-1, help="Replication factor of each topic; -1 for the broker's default."
+    )
+    min_insync_replicas: int = ts.option(
+        default=-1,
+        help="Replicas that must acknowledge a record, such as 2 of 3; -1 for the broker's default.",
+    )
+
+    @min_insync_replicas.validator
+    def _check_replicas(self, _: "attrs.Attribute[int]", value: int) -> None:
+        if 0 < self.replication < value:
+            raise ValueError(
+                f"'min_insync_replicas' is {value}, of {self.replication} copies ('replication')"
+            )
 
 
 @click.command()
 @settings_options(TopicSettings, COMMAND)
 def init(settings: TopicSettings) -> None:
-    """Create the tables and topics that do not exist yet; may be repeated."""
+    """Create the missing tables and topics; may be repeated."""
     with connected(settings) as (admin, conn):
         _set_up(settings, admin, conn)
 
 
 @click.command()
 @settings_options(TopicSettings, COMMAND)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def reset(settings: TopicSettings, yes: bool) -> None:
-    """Forget the election: empty the tables, delete and recreate the topics.
+    """Delete the election: empty the tables, delete and recreate the topics.
 
     Stop the services first.
     """
