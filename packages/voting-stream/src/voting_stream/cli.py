@@ -19,7 +19,7 @@ from voting_core.service.health import Heartbeat
 from voting_core.service.java import find_java
 from voting_core.service.logging import configure_logging
 from voting_core.service.settings import settings_options
-from voting_stream.class_archive import ClassArchive
+from voting_stream.class_archive import find_archive, record_archive
 from voting_stream.query import start_query
 from voting_stream.session import checkpoint_of, hold_checkpoint, is_submitted, start_session
 from voting_stream.settings import StreamSettings
@@ -49,7 +49,7 @@ def run(settings: StreamSettings) -> None:
     checkpoint = checkpoint_of(settings, votes_topic_id)
     archive = None
     if settings.class_archives is not None and not is_submitted(os.environ):
-        archive = ClassArchive.find(settings.class_archives, java, settings.kafka_package)
+        archive = find_archive(settings.class_archives, java, settings.kafka_package)
     spark = start_session(settings, [archive.java_option] if archive else [])
     try:
         # Spark sets a SIGINT handler of its own when it starts.
@@ -67,7 +67,7 @@ def run(settings: StreamSettings) -> None:
     finally:
         spark.stop()
         if archive is not None:
-            archive.end_java(spark)
+            record_archive(archive, spark)
     log.info("stopped")
 
 
