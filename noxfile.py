@@ -216,7 +216,7 @@ def scaling(session: nox.Session) -> None:
 def images(session: nox.Session) -> None:
     """Build the images of Kafka, PostgreSQL and the services, or those named after `--`."""
     install(session, "infra")
-    session.run("python", "-m", "voting_infra.images", *session.posargs)
+    session.run("python", ".ci/images", *session.posargs)
 
 
 @nox.session(default=False)

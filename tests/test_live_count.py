@@ -15,7 +15,6 @@ from conftest import ROOT, Election
 
 from voting_core.service.java import find_java
 from voting_infra.kafka_libs import resolve_kafka_libs
-from voting_infra.logs import cache_directory
 
 EXAMPLES = ROOT / "docs" / "examples"
 GUIDE = ROOT / "docs" / "live-count.md"
@@ -62,10 +61,7 @@ def console_producer(registered: Election, tmp_path: Path) -> Callable[[str], No
     """Runs the guide's line for Kafka's own client, for a voter."""
     (line,) = re.findall(r"^echo .*kafka-console-producer\.sh.*$", GUIDE.read_text("utf-8"), re.M)
     java = find_java(os.environ)
-    settings = os.environ.get("VOTING_IVY_SETTINGS")
-    libs = resolve_kafka_libs(
-        registered.supervisor, java, cache_directory(), Path(settings) if settings else None
-    )
+    libs = resolve_kafka_libs(registered.supervisor, java, os.environ)
     script = tmp_path / "kafka-console-producer.sh"
     command = shlex.join([str(java.path), "-cp", libs.class_path])
     script.write_text(f'#!/bin/sh\nexec {command} org.apache.kafka.tools.ConsoleProducer "$@"\n')

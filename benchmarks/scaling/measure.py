@@ -21,9 +21,8 @@ from voting_core.kafka import connect_admin, read_to_end
 from voting_core.operator.setup import forget_election, set_up_election
 from voting_core.serialization import decode_object
 from voting_core.service.settings import DatabaseSettings, KafkaSettings
-from voting_infra.child import Command, describe_exit
 from voting_infra.exceptions import ChildExited
-from voting_infra.logs import tail
+from voting_infra.processes import Command, describe_exit
 from voting_infra.service_commands import service_command
 from voting_infra.stack import Stack
 from voting_infra.supervisor import Supervisor
@@ -54,9 +53,7 @@ class _Bench:
         for child in [self.supervisor.start(command) for command in commands]:
             code = child.wait(LONGEST_SECONDS)
             if code:
-                raise ChildExited(
-                    child.name, describe_exit(code), child.log_path, tail(child.log_path)
-                )
+                raise ChildExited(child.name, describe_exit(code), child.log_path)
 
     def messages(self, topic: topics.TopicSpec) -> Iterable[Message]:
         """Read a topic."""

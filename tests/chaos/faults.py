@@ -17,8 +17,8 @@ from chaos.load_generator import LoadGenerator
 from chaos.restart_policy import RestartPolicy, Restarts, Service
 from chaos.schedule import Event, Kind
 from chaos.service_commands import Commands
-from voting_infra.child import Child
 from voting_infra.exceptions import ChildTimeout, StackError
+from voting_infra.processes import Child
 from voting_infra.stack import Stack
 from voting_infra.supervisor import Supervisor
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from chaos.restart_policy import Restarts
-from voting_infra.child import Child, Command
 from voting_infra.exceptions import ChildTimeout
+from voting_infra.processes import Child, Command
 from voting_infra.supervisor import Supervisor
 
 __all__ = ["LoadGenerator"]

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import attrs
 
-from voting_infra.child import Child, Command, describe_exit
 from voting_infra.exceptions import ChildTimeout
 from voting_infra.logs import tail
+from voting_infra.processes import Child, Command, describe_exit
 from voting_infra.supervisor import Supervisor
 
 __all__ = ["RestartPolicy", "Restarts", "Service"]

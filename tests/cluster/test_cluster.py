@@ -20,6 +20,8 @@ from chaos.restart_policy import RestartPolicy, Restarts, Service
 from checker import examine, read_topic
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from conftest import US_2020, Election
+from kafka_cluster import KafkaCluster
+from spark_cluster import SparkMaster, SparkWorker
 from typed_settings import SecretStr
 
 from voting_core.database import connect
@@ -27,11 +29,9 @@ from voting_core.kafka import connect_admin
 from voting_core.service.java import find_java
 from voting_core.service.settings import DatabaseSettings, KafkaSettings
 from voting_infra import Child, Supervisor
-from voting_infra.class_archive import prepare_kafka_libs
 from voting_infra.kafka import EmbeddedKafka
-from voting_infra.kafka_cluster import KafkaCluster
+from voting_infra.kafka_libs import resolve_kafka_libs
 from voting_infra.postgres import EmbeddedPostgres
-from voting_infra.spark_cluster import SparkMaster, SparkWorker
 
 SCALE = 4000
 PARTITIONS = 6
@@ -70,7 +70,7 @@ class Cluster:
 def cluster(supervisor: Supervisor) -> Cluster:
     """Kafka, PostgreSQL and Spark, all up; the supervisor ends them."""
     java = find_java(os.environ)
-    kafka = KafkaCluster(supervisor, java, prepare_kafka_libs(supervisor, java, os.environ))
+    kafka = KafkaCluster(supervisor, java, resolve_kafka_libs(supervisor, java, os.environ))
     postgres = EmbeddedPostgres(supervisor)
     master = SparkMaster(supervisor)
     workers = (SparkWorker(supervisor, master, 1), SparkWorker(supervisor, master, 2))

@@ -18,13 +18,11 @@ from typed_settings import SecretStr
 from voting_core.database import connect
 from voting_core.service.settings import DatabaseSettings
 from voting_core.topics import ALL_TOPICS, TURNOUT_BY_LOCATION, VOTERS
-from voting_infra import Supervisor
 from voting_infra.engine import open_engine
 from voting_infra.exceptions import EngineError
-from voting_infra.images import IMAGES, build_image, resolve_base, resolve_image
-from voting_infra.images.definitions import PACKAGES
-from voting_infra.logs import new_log_directory
+from voting_infra.images import KAFKA, POSTGRES, build_images, resolve_image
 
+PACKAGES = [path.parent.name for path in ROOT.glob("packages/*/pyproject.toml")]
 SCALE = 4000
 RATE = 400
 COUNT_SECONDS = 600.0
@@ -46,16 +44,13 @@ def images() -> dict[str, str]:
     ).returncode:
         cannot_run("docker compose does not run: install Docker and its Compose plugin")
     wanted = json.loads(System("voting", {}).run("config", "--format=json").stdout)["services"]
-    servers = {"VOTING_KAFKA_IMAGE": "broker", "VOTING_POSTGRES_IMAGE": "postgres"}
-    built = {image.variable: image for image in IMAGES.values()}
+    servers = {"broker": KAFKA, "postgres": POSTGRES}
     try:
-        with open_engine() as engine, Supervisor(new_log_directory()) as supervisor:
-            base = resolve_base(engine, supervisor)
-            for package in PACKAGES:
-                build_image(engine, supervisor, IMAGES[package], base)
+        with open_engine() as engine:
+            build_images(*PACKAGES)
             return {
-                name: resolve_image(engine, supervisor, wanted[service]["image"], built[name]).name
-                for name, service in servers.items()
+                source.variable: resolve_image(engine, wanted[service]["image"], source).name
+                for service, source in servers.items()
             }
     except EngineError as error:
         cannot_run(str(error))

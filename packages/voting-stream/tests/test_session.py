@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from voting_core.exceptions import FatalError
 from voting_core.service.java import Java
 from voting_stream import session
-from voting_stream.class_archive import ClassArchive
+from voting_stream.class_archive import find_archive
 from voting_stream.session import checkpoint_path, is_submitted, lock_checkpoint
 from voting_stream.settings import StreamSettings
 
@@ -72,7 +72,7 @@ JAVA = Java(Path("/usr/bin/java"), 17, "17.0.1")
 def test_a_class_archive_fits_one_java_and_one_connector(tmp_path: Path) -> None:
     """Another build of Java, or another connector, looks for another file."""
     names = {
-        ClassArchive.find(tmp_path, java, package).path.name
+        find_archive(tmp_path, java, package).path.name
         for java in (JAVA, attrs.evolve(JAVA, build="17.0.2"))
         for package in ("a:b:1", "a:b:2")
     }
@@ -81,9 +81,10 @@ def test_a_class_archive_fits_one_java_and_one_connector(tmp_path: Path) -> None
 
 def test_a_class_archive_is_recorded_once_and_used_then(tmp_path: Path) -> None:
     """Java is told to record the archive beside its place, and to use it once it is there."""
-    missing = ClassArchive.find(tmp_path / "new", JAVA, "")
+    missing = find_archive(tmp_path / "new", JAVA, "")
     assert missing.java_option.startswith(f"-XX:ArchiveClassesAtExit={tmp_path}/new/spark-")
     assert str(missing.path) not in missing.java_option
-    missing.path.touch()
-    found = ClassArchive.find(tmp_path / "new", JAVA, "")
+    Path(missing.java_option.partition("=")[2]).touch()
+    assert missing.keep()
+    found = find_archive(tmp_path / "new", JAVA, "")
     assert found.java_option == f"-XX:SharedArchiveFile={missing.path}"

@@ -14,7 +14,7 @@ from voting_core.service.health import Heartbeat
 from voting_core.service.java import find_java
 from voting_core.service.logging import configure_logging
 from voting_core.service.signals import StopRequested, StopSignal
-from voting_stream.class_archive import ClassArchive
+from voting_stream.class_archive import find_archive, record_archive
 from voting_stream.query import start_query
 from voting_stream.session import checkpoint_path, is_submitted, lock_checkpoint, start_session
 from voting_stream.settings import StreamSettings
@@ -40,9 +40,7 @@ def run(settings: StreamSettings) -> int:
                 votes_topic_id = _find_votes_topic(settings)
                 archive = None
                 if settings.class_archives is not None and not is_submitted(os.environ):
-                    archive = ClassArchive.find(
-                        settings.class_archives, java, settings.kafka_package
-                    )
+                    archive = find_archive(settings.class_archives, java, settings.kafka_package)
                 spark = start_session(settings, [archive.java_option] if archive else [])
         except StopRequested:
             log.warning("stopped before the first count")
@@ -54,7 +52,7 @@ def run(settings: StreamSettings) -> int:
             finally:
                 spark.stop()
                 if archive is not None:
-                    archive.end_java(spark)
+                    record_archive(archive, spark)
     log.info("stopped")
     return 0
 

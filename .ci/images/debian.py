@@ -1,4 +1,4 @@
-"""The Debian that all images are built on."""
+"""The Debian image that all others are built on."""
 
 import logging
 import os
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import docker
 
-from voting_infra.child import Command
 from voting_infra.engine import FoundImage, engine_errors, fetch_image, has_image
 from voting_infra.exceptions import ImageError
 from voting_infra.logs import tail
+from voting_infra.processes import Command
 from voting_infra.supervisor import Supervisor
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("images")
 
 DEBIAN = "debian:bookworm-slim"
 """The base of every Dockerfile here, by default."""
@@ -36,15 +36,15 @@ _LEFT_OUT = (
 
 
 def resolve_base(engine: docker.DockerClient, supervisor: Supervisor) -> FoundImage:
-    """Returns the base image: the local one, else a pull, else one built here.
+    """Return the base image: the local one, else a pull, else one built here.
 
     Args:
-        engine: Where it shall be.
+        engine: Holds it.
         supervisor: Runs what builds it.
 
     Raises:
         ImageError: It can be had in none of these ways; the message says what to install.
-        EngineError: The engine does not take what was built.
+        EngineError: The engine refuses what was built.
     """
     try:
         return fetch_image(engine, DEBIAN)
@@ -70,8 +70,8 @@ def _check_tools(error: ImageError) -> None:
 
 
 def _debootstrap(supervisor: Supervisor) -> Path:
-    """Unpacks a minimal system into a temporary directory."""
-    # Its parent keeps others out; the system's own root must be open to all.
+    """Unpack a minimal system into a temporary directory."""
+    # Only this user may enter its parent; the system's own root must be open to all.
     root = supervisor.make_directory("debian") / "root"
     # The mounts that it makes end with their namespace, even if it is killed.
     argv: list[str | Path] = ["unshare", "--mount"]

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from voting_core.service.java import QUIET_OPTIONS
-from voting_infra.child import Command
 from voting_infra.exceptions import SupervisionError
 from voting_infra.ports import LOOPBACK
-from voting_infra.server import EmbeddedServer
+from voting_infra.processes import Command
+from voting_infra.servers import EmbeddedServer
 from voting_infra.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
 _DAEMON_HEAP = "256m"
-# Spark would take the next free port without a word, and nobody would look for it there.
+# Spark would silently take the next free port, where no client looks for it.
 _DAEMON_OPTIONS = (
     *QUIET_OPTIONS,
     "-Dspark.port.maxRetries=0",
@@ -35,7 +35,7 @@ class SparkMaster(EmbeddedServer):
     port_count = 2
 
     def __init__(self, supervisor: Supervisor, *, timeout: float = 120.0) -> None:
-        """Prepares a master that knows no workers.
+        """Prepare a master that knows no workers.
 
         Args:
             supervisor: Runs it.
@@ -50,25 +50,25 @@ class SparkMaster(EmbeddedServer):
         return f"spark://{LOOPBACK}:{self._ports[0]}"
 
     def workers(self, timeout: float = 10.0) -> set[int]:
-        """Asks for the workers that are alive and returns the ports that they listen on.
+        """Ask for the workers that are alive and return the ports that they listen on.
 
         Args:
             timeout: Seconds to wait for an answer.
 
         Raises:
-            OSError: The master does not answer.
+            OSError: The master is unreachable.
         """
         workers = self._state(timeout)["workers"]
         return {worker["port"] for worker in workers if worker["state"] == "ALIVE"}
 
     def cores_used(self, timeout: float = 10.0) -> int:
-        """Asks how many of the workers' cores applications have.
+        """Ask how many of the workers' cores applications have.
 
         Args:
             timeout: Seconds to wait for an answer.
 
         Raises:
-            OSError: The master does not answer.
+            OSError: The master is unreachable.
         """
         return int(self._state(timeout)["coresused"])
 
@@ -111,11 +111,11 @@ class SparkWorker(EmbeddedServer):
         memory_mib: int = 1024,
         timeout: float = 120.0,
     ) -> None:
-        """Prepares a worker.
+        """Prepare a worker.
 
         Args:
             supervisor: Runs it.
-            master: Whom it works for.
+            master: Gives it work.
             number: Tells it from other workers, in the name of its log.
             cores: Tasks that it runs at the same time.
             memory_mib: Memory of all its executors, in MiB.
@@ -146,7 +146,7 @@ class SparkWorker(EmbeddedServer):
 
 def _spark_class(server: EmbeddedServer, argv: Sequence[str], directory: Path) -> Command:
     home = find_spark_home()
-    # Nothing of a user's own Spark cluster.
+    # No settings of a user's own Spark cluster.
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("SPARK_")}
     return Command(
         name=server.name,
@@ -166,7 +166,7 @@ def _spark_class(server: EmbeddedServer, argv: Sequence[str], directory: Path) -
 
 
 def find_spark_home() -> Path:
-    """Returns the directory of the pyspark wheel, which is laid out as a Spark distribution.
+    """Return the directory of the pyspark wheel, which is laid out as a Spark distribution.
 
     Raises:
         SupervisionError: The wheel is not installed.

@@ -1,14 +1,8 @@
-"""What makes several Kafka nodes one cluster; the cluster test runs one."""
+"""What makes several Kafka nodes one cluster; the test of the cluster runs one."""
 
 from pathlib import Path
 
-import pytest
-from test_kafka_libs import pretend
-
-from voting_infra import ChildExited, Supervisor
 from voting_infra.kafka import NodeAddress, node_settings
-from voting_infra.kafka_cluster import KafkaCluster
-from voting_infra.kafka_libs import KafkaLibs
 
 THREE = [NodeAddress(1, 9091, 9081), NodeAddress(2, 9092, 9082), NodeAddress(3, 9093, 9083)]
 
@@ -39,20 +33,3 @@ def test_three_nodes_keep_three_copies() -> None:
     assert {v for k, v in found.items() if k.endswith("replication.factor")} == {"3"}
     needed = {v for k, v in found.items() if k.endswith(("min.isr", "min.insync.replicas"))}
     assert needed == {"2"}
-
-
-# Formats logs, and runs as a node unless it is the second one.
-SECOND_ENDS = """
-case "$*" in
-*StorageTool*) exit 0 ;;
-*) grep -q node.id=2 server.properties && { echo "no disk"; exit 1; }; exec sleep 600 ;;
-esac
-"""
-
-
-def test_a_node_that_ends_takes_the_others_down(tmp_path: Path, supervisor: Supervisor) -> None:
-    """When one node cannot start, its log is shown and no other is left running."""
-    cluster = KafkaCluster(supervisor, pretend(tmp_path, SECOND_ENDS), KafkaLibs(tmp_path))
-    with pytest.raises(ChildExited, match=r"(?s)Kafka-2 ended with exit status 1.*no disk"):
-        cluster.start()
-    assert not any(node.running for node in cluster.nodes)

@@ -31,7 +31,7 @@ class KafkaCluster:
         size: int = 3,
         timeout: float = 120.0,
     ) -> None:
-        """Prepares nodes with empty logs.
+        """Prepare nodes with empty logs.
 
         Args:
             supervisor: Runs them.
@@ -61,7 +61,7 @@ class KafkaCluster:
         return ",".join(node.bootstrap_servers for node in self.nodes)
 
     def start(self) -> None:
-        """Formats all logs and starts all nodes for the first time.
+        """Format all logs and start all nodes for the first time.
 
         A node answers only when most of them are up, so they start at the same time.
 
@@ -88,7 +88,7 @@ class KafkaCluster:
 def _all_at_once(
     actions: Iterable[Callable[[], None]], on_failure: Callable[[], None] = lambda: None
 ) -> None:
-    """Does things in threads of their own; a failure is acted on before the others are done."""
+    """Run actions in threads of their own; a failure is acted on before the others are done."""
     with ThreadPoolExecutor(thread_name_prefix="kafka") as threads:
         futures = [threads.submit(action) for action in actions]
         done, others = wait(futures, return_when=FIRST_EXCEPTION)

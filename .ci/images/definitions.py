@@ -9,12 +9,13 @@ from pathlib import Path
 import attrs
 
 from voting_core.service.java import find_java
-from voting_infra.kafka_libs import KAFKA_VERSION, resolve_kafka_libs
-from voting_infra.logs import cache_directory
+from voting_infra.images import KAFKA, POSTGRES, Source
+from voting_infra.kafka_libs import resolve_kafka_libs
 from voting_infra.supervisor import Supervisor
 
-ROOT = Path(__file__).parents[4]
-FOLDER = ROOT / "infra" / "images"
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+SERVICE = ROOT / "infra" / "images" / "service"
 
 PACKAGES = (
     "voting-core",
@@ -29,7 +30,7 @@ _LOCAL_CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
 
 def _nothing(context: Path, supervisor: Supervisor) -> None:
-    """Adds nothing: the folder has all that the build needs."""
+    """Add nothing: the folder has all that the build needs."""
 
 
 @attrs.frozen(kw_only=True)
@@ -40,7 +41,7 @@ class Image:
         tag: What it is called when it is built here.
         folder: Holds its Dockerfile and what that copies.
         alias: What else it is called.
-        variable: By which `compose.yaml` is told to use it in place of the official image.
+        variable: Makes `compose.yaml` use it in place of the official image.
         arguments: Build arguments of the Dockerfile, `BASE` aside.
         complete: Adds to the build context, a copy of the folder, what the folder lacks.
     """
@@ -54,27 +55,25 @@ class Image:
 
 
 def _add_kafka_libs(context: Path, supervisor: Supervisor) -> None:
-    """Adds Kafka's jars, those that the embedded stack runs.
+    """Add Kafka's jars, those that the embedded stack runs.
 
     Raises:
         JavaError: There is no Java to resolve them with.
         KafkaLibsError: They cannot be resolved.
     """
-    settings = os.environ.get("VOTING_IVY_SETTINGS")
-    libs = resolve_kafka_libs(
-        supervisor, find_java(os.environ), cache_directory(), Path(settings) if settings else None
-    )
-    shutil.copytree(libs.directory, context / "libs", ignore=shutil.ignore_patterns("*.jsa"))
+    libs = resolve_kafka_libs(supervisor, find_java(os.environ), os.environ)
+    archives = shutil.ignore_patterns("*.jsa", "*.part")
+    shutil.copytree(libs.directory, context / "libs", ignore=archives)
 
 
 def _add_packages(context: Path, supervisor: Supervisor) -> None:
-    """Adds the packages, and the certificates that this machine trusts beside the usual ones.
+    """Add the packages, and the certificates that this machine trusts beside the usual ones.
 
     All lies in the context as it does in the repository, from which the image can be built as well.
     """
     unused = shutil.ignore_patterns("__pycache__", ".*", "tests")
     shutil.copytree(ROOT / "packages", context / "packages", ignore=unused)
-    certificates = context / (FOLDER / "service" / "certificates").relative_to(ROOT)
+    certificates = context / (SERVICE / "certificates").relative_to(ROOT)
     shutil.copytree(context / "certificates", certificates)
     for certificate in _LOCAL_CERTIFICATES.glob("*.crt"):
         shutil.copy(certificate, certificates)
@@ -86,22 +85,21 @@ def _package_image(package: str) -> Image:
     return Image(
         tag=f"{package}:{version}",
         alias=f"{package}:latest",
-        folder=FOLDER / "service",
+        folder=SERVICE,
         arguments={"SERVICE": package, "VERSION": version},
         complete=_add_packages,
     )
 
 
+def _server_image(source: Source, complete: Callable[[Path, Supervisor], None] = _nothing) -> Image:
+    return Image(
+        tag=source.built, variable=source.variable, folder=HERE / source.name, complete=complete
+    )
+
+
 IMAGES: Mapping[str, Image] = {
-    "kafka": Image(
-        tag=f"voting-kafka:{KAFKA_VERSION}",
-        variable="VOTING_KAFKA_IMAGE",
-        folder=FOLDER / "kafka",
-        complete=_add_kafka_libs,
-    ),
-    "postgres": Image(
-        tag="voting-postgres:15", variable="VOTING_POSTGRES_IMAGE", folder=FOLDER / "postgres"
-    ),
+    KAFKA.name: _server_image(KAFKA, _add_kafka_libs),
+    POSTGRES.name: _server_image(POSTGRES),
     **{package: _package_image(package) for package in PACKAGES},
 }
 """All of them, by the name that `nox -s images` takes."""

@@ -1,13 +1,17 @@
-"""The life of a supervised child."""
+"""The life of a supervised child process."""
 
+import os
 import signal
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from conftest import is_alive, until
 
 from voting_infra import Child, ChildExited, ChildTimeout, Command, SupervisionError, Supervisor
+from voting_infra.processes import launcher
 
 # Prints the pid of a child of its own that has left the process group and the session.
 RUNAWAY = """
@@ -26,14 +30,14 @@ time.sleep(600)
 
 
 def start(supervisor: Supervisor, code: str, **options: object) -> Child:
-    """Starts a Python child that runs some code."""
+    """Start a Python child that runs some code."""
     argv = [sys.executable, "-c", code]
     log_path = supervisor.log_dir / "child.log"
     return supervisor.start(Command(name="child", argv=argv, log_path=log_path, **options))  # type: ignore[arg-type]
 
 
 def first_line(child: Child) -> str:
-    """Waits for the child's first line of output."""
+    """Wait for the child's first line of output."""
     assert until(lambda: b"\n" in child.log_path.read_bytes())
     return child.log_path.read_text().splitlines()[0]
 
@@ -134,8 +138,30 @@ def test_pause_freezes_the_family(supervisor: Supervisor) -> None:
     assert until(lambda: "T" not in states())
 
 
+def test_a_child_outlives_the_thread_that_started_it(supervisor: Supervisor) -> None:
+    """A child stays when the thread that asked for it ends, though the kernel watches threads."""
+    children: list[Child] = []
+    code = "import time; print('up', flush=True); time.sleep(600)"
+    thread = threading.Thread(target=lambda: children.append(start(supervisor, code)))
+    thread.start()
+    thread.join()
+    first_line(children[0])
+    with pytest.raises(ChildTimeout):
+        children[0].wait(0.5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
+def test_an_orphan_never_becomes_its_program(tmp_path: Path) -> None:
+    """A child whose parent has ended before the kernel watches it ends without running anything."""
+    touched = tmp_path / "touched"
+    for parent, created in ((os.getppid(), False), (os.getpid(), True)):
+        argv = [*launcher(parent, signal.SIGKILL), "touch", str(touched)]
+        assert (subprocess.run(argv, check=False).returncode == 0) is created
+        assert touched.exists() is created
+
+
 def test_leftovers_end_with_their_leader(supervisor: Supervisor) -> None:
-    """Who is left of a session whose leader has ended by itself is ended before that is told."""
+    """What is left of a session whose leader has ended by itself ends before `wait` returns."""
     code = """
 import subprocess, sys
 print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid)
@@ -175,31 +201,31 @@ def test_peak_memory_is_not_the_parents(supervisor: Supervisor) -> None:
 
 
 def test_the_supervisor_ends_all(tmp_path: Path) -> None:
-    """Leaving the supervisor ends children and reaper and removes directories."""
+    """Leaving the supervisor ends children and guard and removes directories."""
     with Supervisor(tmp_path) as supervisor:
         child = start(supervisor, "import time; time.sleep(600)")
         directory = supervisor.make_directory("test")
         (directory / "file").touch()
-        reaper = supervisor._reaper.pid
-        assert is_alive(reaper)
+        guard = supervisor._guard.pid
+        assert is_alive(guard)
     assert child.returncode == -signal.SIGTERM
     assert not is_alive(child.pid)
-    assert not is_alive(reaper)
+    assert not is_alive(guard)
     assert not directory.exists()
     with pytest.raises(SupervisionError, match="closed"):
         start(supervisor, "pass")
 
 
-def test_the_reaper_has_nothing_to_do_after_an_orderly_end(tmp_path: Path) -> None:
-    """The reaper's log stays empty when the supervisor has cleaned up itself."""
+def test_the_guard_has_nothing_to_do_after_an_orderly_end(tmp_path: Path) -> None:
+    """The guard's log stays empty when the supervisor has cleaned up itself."""
     with Supervisor(tmp_path) as supervisor:
         start(supervisor, "pass").wait(20)
         supervisor.make_directory("test")
-    assert (tmp_path / "reaper.log").read_text() == ""
+    assert (tmp_path / "guard.log").read_text() == ""
 
 
 def test_a_leader_killed_alone_takes_its_session_along_later(supervisor: Supervisor) -> None:
-    """Killing the leader returns at once; who is left of its session has ended by the end."""
+    """Killing the leader returns at once; what is left of its session has ended by its end."""
     code = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])

@@ -2,23 +2,18 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Protocol
 
-from voting_infra.child import Child, Command
-from voting_infra.exceptions import (
-    ChildExited,
-    ChildTimeout,
-    PortTaken,
-    SupervisionError,
-)
-from voting_infra.logs import tail
+from voting_infra.exceptions import ChildExited, ChildTimeout, PortTaken, SupervisionError
 from voting_infra.ports import free_ports
+from voting_infra.processes import Child, Command
 from voting_infra.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
 PORT_ATTEMPTS = 5
-"""How often a server tries another port when somebody grabs the one chosen."""
+"""How often a server tries another port when another process takes the one chosen."""
 
 _POLL_S = 0.05
 
@@ -31,32 +26,52 @@ class Server(Protocol):
         """Whether its process is there (it may be paused)."""
 
     def start(self) -> None:
-        """Starts it on its data and address and returns when it answers."""
+        """Start it on its data and address and return when it answers."""
 
     def stop(self, timeout: float = 30.0) -> None:
-        """Stops it in an orderly way; kills it after the timeout, in seconds."""
+        """Stop it in an orderly way; kill it after the timeout, in seconds."""
 
     def kill(self) -> None:
-        """Ends it at once, as a crash does (SIGKILL)."""
+        """End it at once, as a crash does (SIGKILL)."""
 
     def pause(self) -> None:
-        """Freezes it: connections stay open and nobody answers (SIGSTOP)."""
+        """Freeze it: connections stay open and requests are not answered (SIGSTOP)."""
 
     def resume(self) -> None:
-        """Lets it run again after `pause` (SIGCONT)."""
+        """Let it run again after `pause` (SIGCONT)."""
+
+
+def answers_in_time(
+    answers: Callable[[float], bool], check: Callable[[], None], timeout: float
+) -> bool:
+    """Wait until a server answers, and return whether it does.
+
+    Args:
+        answers: Returns whether it answers within some seconds.
+        check: Raises an error if it has ended.
+        timeout: Seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while not answers(min(1.0, max(_POLL_S, deadline - time.monotonic()))):
+        check()
+        if time.monotonic() > deadline:
+            return False
+        # Nothing announces that a server is ready.
+        time.sleep(_POLL_S)
+    return True
 
 
 class EmbeddedServer:
     """A server that is a child process; `Server` says what the methods do.
 
-    Subclasses say how it is run (`_command`) and when it answers (`_answers`).
+    Subclasses define how it is run (`_command`) and when it answers (`_answers`).
     """
 
     name: str
     port_count = 1
 
     def __init__(self, supervisor: Supervisor, timeout: float) -> None:
-        """Prepares a server that does not run yet.
+        """Prepare a server that does not run yet.
 
         Args:
             supervisor: Runs it.
@@ -69,11 +84,11 @@ class EmbeddedServer:
         self._child: Child | None = None
 
     def _command(self) -> Command:
-        """Says how the server is run on its data and ports."""
+        """Return how the server is run on its data and ports."""
         raise NotImplementedError
 
     def _answers(self, timeout: float) -> bool:
-        """Tells whether this very server answers its protocol, waiting at most some seconds."""
+        """Return whether this very server answers its protocol within some seconds."""
         raise NotImplementedError
 
     @property
@@ -93,7 +108,7 @@ class EmbeddedServer:
         return self._child
 
     def start(self) -> None:
-        """Starts the server on its data and ports and returns when it answers.
+        """Start the server on its data and ports and return when it answers.
 
         It does nothing if the server runs.
 
@@ -108,25 +123,21 @@ class EmbeddedServer:
             self._ports = free_ports(self.port_count)
         log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         child = self._child = self._supervisor.start(self._command())
-        deadline = time.monotonic() + self._timeout
         try:
-            while not self._answers(min(1.0, max(_POLL_S, deadline - time.monotonic()))):
-                child.check()
-                if time.monotonic() > deadline:
-                    what = f"has not answered within {self._timeout:g} s"
-                    raise ChildTimeout(self.name, what, self.log_path, tail(self.log_path))
-                self._await_poll_or_end(child)
+            if not answers_in_time(self._answers, child.check, self._timeout):
+                what = f"has not answered within {self._timeout:g} s"
+                raise ChildTimeout(self.name, what, self.log_path)
         except ChildExited as error:
-            if self._says_port_taken(log_start):
+            if self._logs_port_taken(log_start):
                 what = f"cannot have port {' and '.join(map(str, self._ports))}"
-                raise PortTaken(self.name, what, self.log_path, tail(self.log_path)) from error
+                raise PortTaken(self.name, what, self.log_path) from error
             raise
         except BaseException:
             child.kill()
             raise
 
     def start_on_free_ports(self) -> None:
-        """Starts the server for the first time, on other ports if somebody grabs those chosen.
+        """Start the server for the first time, on other ports if those chosen are taken meanwhile.
 
         Raises:
             ChildError: As `start`.
@@ -142,29 +153,33 @@ class EmbeddedServer:
                 _log.info("%s; trying others", error)
 
     def stop(self, timeout: float = 30.0) -> None:
-        """Stops the server in an orderly way; kills it after the timeout, in seconds."""
+        """Stop the server in an orderly way; kill it after the timeout, in seconds."""
         self.child.stop(timeout)
 
     def kill(self) -> None:
-        """Ends the server at once, as a crash does."""
+        """End the server at once, as a crash does."""
         self.child.kill()
 
     def pause(self) -> None:
-        """Freezes the server: connections stay open and nobody answers."""
+        """Freeze the server: connections stay open and requests are not answered."""
         self.child.pause()
 
     def resume(self) -> None:
-        """Lets the server run again after `pause`."""
+        """Let the server run again after `pause`."""
         self.child.resume()
 
-    def _await_poll_or_end(self, child: Child) -> None:
-        try:
-            child.wait(_POLL_S)
-        except ChildTimeout:
-            return
-        child.check()
+    def _run_tool(self, command: Command, timeout: float) -> None:
+        """Run a program that prepares the server's data.
 
-    def _says_port_taken(self, log_start: int) -> bool:
+        Raises:
+            ChildExited: It fails.
+            ChildTimeout: It does not end in time.
+        """
+        child = self._supervisor.start(command)
+        if status := child.wait(timeout):
+            raise ChildExited(child.name, f"has failed with {status}", command.log_path)
+
+    def _logs_port_taken(self, log_start: int) -> bool:
         with self.log_path.open("rb") as log:
             log.seek(log_start)
             return b"Address already in use" in log.read()
