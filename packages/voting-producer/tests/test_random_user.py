@@ -397,7 +397,7 @@ def test_password_in_the_address_is_hidden() -> None:
     ],
 )
 def test_fake_has_the_quirks(query: dict[str, str], count: int, page: int) -> None:
-    """The server of these tests behaves like the real one beyond the limits."""
+    """The server of these tests answers beyond the limits as the real one does."""
     with FakeRandomUser() as fake:
         _, body, _ = fake.answer({"seed": "s", **query})
     found = json.loads(body)
