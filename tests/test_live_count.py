@@ -1,4 +1,4 @@
-"""What docs/live-count.md tells: a register from files, ballots from any client."""
+"""What docs/how-to/live-register.md describes: a register from files, ballots from any client."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from voting_infra.kafka_libs import resolve_kafka_libs
 from voting_infra.logs import cache_directory
 
 EXAMPLES = ROOT / "docs" / "examples"
-GUIDE = ROOT / "docs" / "live-count.md"
+GUIDE = ROOT / "docs" / "how-to" / "live-register.md"
 DECIDE = ("voting-consumer", "run", "--until-idle=0.5")
 
 
