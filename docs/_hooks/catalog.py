@@ -2,7 +2,7 @@
 
 import inspect
 
-from commands import code, row
+from commands import code, lines, row
 
 from voting_core import exceptions, topics
 from voting_core.database.migrations import migrations
@@ -13,7 +13,7 @@ def topics_section() -> str:
     """Return the table of all topics and the configuration that `voting init` gives them."""
     text = "| topic | partitions | configuration |\n|---|---|---|\n"
     for topic in topics.ALL_TOPICS:
-        config = "<br>".join(code(f"{name}={value}") for name, value in topic.config.items())
+        config = lines(*(f"{name}={value}" for name, value in topic.config.items()))
         text += row(code(topic.name), str(topic.partitions or "`--partitions`"), config)
     return text
 

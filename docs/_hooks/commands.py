@@ -139,6 +139,11 @@ def code(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
+def lines(*texts: str) -> str:
+    """Return texts as code, one below the other, without the empty ones."""
+    return "<br>".join(code(text) for text in texts if text)
+
+
 def commands_section() -> str:
     """Return a section for each command: usage, description and options."""
     found = commands()
@@ -163,9 +168,9 @@ def commands_section() -> str:
 def _options_table(options: list[Option]) -> str:
     if not options:
         return ""
-    text = "| option | variable | default | meaning |\n|---|---|---|---|\n"
+    text = "| option, variable | default | meaning |\n|---|---|---|\n"
     for option in options:
-        text += row(code(option.flags), code(option.variable), option.default, option.help)
+        text += row(lines(option.flags, option.variable), option.default, option.help)
     return f"{text}\n"
 
 
@@ -182,20 +187,17 @@ def settings_section() -> str:
             elif option.path:
                 own.setdefault(command.script, {})[option] = None
     text = "## Shared settings\n\n"
-    text += "| TOML | variable | default | meaning | read by |\n|---|---|---|---|---|\n"
+    text += "| TOML, variable | default | meaning | read by |\n|---|---|---|---|\n"
     for option in sorted(readers, key=lambda each: each.path):
-        scripts = ", ".join(code(script) for script in dict.fromkeys(readers[option]))
-        toml = code(_toml("voting", option))
-        text += row(toml, code(option.variable), option.default, option.help, scripts)
+        names = lines(_toml("voting", option), option.variable)
+        text += row(names, option.default, option.help, lines(*dict.fromkeys(readers[option])))
     for script, options in own.items():
         text += f"\n## Settings of {script}\n\n"
-        # In `[voting]` every service would find them, and refuse them as unknown.
-        has_section = script != "voting"
-        head = ("TOML", "variable", "default", "meaning")
-        text += row(*head[not has_section :]) + row(*["---"] * (3 + has_section))
+        text += "| TOML, variable | default | meaning |\n|---|---|---|\n"
         for option in options:
-            cells = (code(option.variable), option.default, option.help)
-            text += row(code(_toml(script, option)), *cells) if has_section else row(*cells)
+            # In `[voting]` every service would find them, and refuse them as unknown.
+            toml = "" if script == "voting" else _toml(script, option)
+            text += row(lines(toml, option.variable), option.default, option.help)
     return text
 
 

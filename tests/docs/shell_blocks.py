@@ -105,7 +105,7 @@ def session_script(blocks: Sequence[Block], marker: str) -> str:
         marker: Text that no command prints.
     """
     steps = "".join(f"echo '{marker}'\n{block.code}\n" for block in blocks)
-    return f"exec 2>&1\nset -e\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n{steps}"
+    return f"exec 2>&1\nset -e\ntrap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT\n{steps}"
 
 
 def check_output(block: Block, printed: str) -> None:
