@@ -58,7 +58,9 @@ def read_blocks(text: str) -> list[Block]:
     blocks: list[Block] = []
     for line, language, skipped, body in _fences(text.splitlines()):
         if language not in LANGUAGES:
-            raise BlockError(f"line {line}: the fence says {language!r}, not one of {LANGUAGES}")
+            raise BlockError(
+                f"line {line}: the fence is {language!r}, not one of {sorted(LANGUAGES)}"
+            )
         if language == "sh":
             blocks.append(Block(line, "\n".join(body), skipped))
         elif language == "output":

@@ -34,8 +34,8 @@ def test_a_block_is_run_unless_it_is_marked() -> None:
 @pytest.mark.parametrize(
     ("page", "message"),
     [
-        ("```\nls\n```\n", "line 1: the fence says ''"),
-        ("```shell\nls\n```\n", "line 1: the fence says 'shell'"),
+        ("```\nls\n```\n", "line 1: the fence is ''"),
+        ("```shell\nls\n```\n", "line 1: the fence is 'shell'"),
         ("<!-- not run: -->\n```sh\nls\n```\n", "line 1: a mark without a reason"),
         ("<!-- not run: why -->\n\nText.\n\n```sh\nls\n```\n", "line 1: a mark without a block"),
         ("```sh\nls\n", "line 1: the fence is never closed"),

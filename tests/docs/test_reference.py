@@ -6,12 +6,12 @@ from pathlib import Path
 import attrs
 import pytest
 from page_session import ROOT
+from reference_tables import REFERENCE, documented_fields, first_column
 
 from voting_core.models import Reason, Voter
 from voting_core.topics import ALL_TOPICS
 
 DOCS = ROOT / "docs"
-REFERENCE = DOCS / "reference"
 FOLDERS = "benchmarks|docs|infra|packages|tests"
 SOURCES = [
     path.read_text(encoding="utf-8")
@@ -19,19 +19,6 @@ SOURCES = [
     for path in ROOT.glob(pattern)
 ]
 """Code that could contain a name that the documentation uses."""
-
-
-def first_column(text: str) -> list[str]:
-    """Return the codes in the first column of a page's tables."""
-    return re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
-
-
-def fields_of(topic: str) -> set[str]:
-    """Return the fields that the reference lists for the records of a topic."""
-    page = (REFERENCE / "topics.md").read_text(encoding="utf-8")
-    section = re.search(rf"^###? {topic}\n(.*?)(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
-    assert section is not None, topic
-    return set(first_column(section[1]))
 
 
 def test_every_reason_code_is_explained() -> None:
@@ -45,12 +32,12 @@ def test_every_topic_is_listed() -> None:
     page = (REFERENCE / "topics.md").read_text(encoding="utf-8")
     overview, _, _ = page.partition("\n## ")
     assert first_column(overview) == [topic.name for topic in ALL_TOPICS]
-    assert all(fields_of(topic.name) for topic in ALL_TOPICS)
+    assert all(documented_fields(topic.name) for topic in ALL_TOPICS)
 
 
 def test_every_field_of_a_ballot_is_listed() -> None:
     """Also the optional ones, which no example sends."""
-    assert fields_of("voters_topic") == {field.name for field in attrs.fields(Voter)}
+    assert documented_fields("voters_topic") == {field.name for field in attrs.fields(Voter)}
 
 
 def test_the_log_events_that_operators_look_for_exist() -> None:
