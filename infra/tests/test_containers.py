@@ -9,9 +9,9 @@ from pathlib import Path
 
 import docker
 import pytest
-from conftest import until
 from kafka_records import produce
 
+from conftest import until
 from voting_infra import ChildExited, Stack, Supervisor
 from voting_infra.containers import ContainerPostgres, ContainerServer
 from voting_infra.images import StackImages

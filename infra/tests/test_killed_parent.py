@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import is_alive, until
 
 pytestmark = pytest.mark.skipif(

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import is_alive, until
 
+from conftest import is_alive, until
 from voting_infra import Child, ChildExited, ChildTimeout, Command, SupervisionError, Supervisor
 from voting_infra.processes import launcher
 

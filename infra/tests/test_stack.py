@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
-from conftest import family, is_alive, until
 
+from conftest import family, is_alive, until
 from voting_infra import (
     Child,
     ChildExited,

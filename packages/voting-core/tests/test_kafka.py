@@ -9,7 +9,14 @@ from confluent_kafka import KafkaError, KafkaException
 
 from voting_core import topics
 from voting_core.exceptions import UnreachableError
-from voting_core.kafka import ReliableProducer, admin, connect_admin, producer, topic_ids
+from voting_core.kafka import (
+    ReliableProducer,
+    admin,
+    client_config,
+    connect_admin,
+    producer,
+    topic_ids,
+)
 from voting_core.service.settings import KafkaSettings
 
 
@@ -22,11 +29,10 @@ def test_an_unreachable_broker_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_failed_delivery_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     """A record that cannot be delivered is not lost in silence."""
-    configure = producer.client_config
     monkeypatch.setattr(
         producer,
         "client_config",
-        lambda settings, **extra: configure(
+        lambda settings, **extra: client_config(
             settings, **{**extra, "message_timeout_ms": 500, "linger_ms": 0}
         ),
     )

@@ -1,4 +1,4 @@
-"""Showing how far a file is read: a bar on a terminal, a log line every few seconds otherwise."""
+"""A progress bar on a terminal, a log line every few seconds otherwise."""
 
 import sys
 import time
@@ -9,97 +9,111 @@ from typing import Protocol
 import attrs
 import structlog
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from voting_core.service.logging import log_above_a_bar
 
-__all__ = ["FileProgress", "LogProgress", "show_file_progress"]
+__all__ = ["LogProgress", "ProgressBar", "show_progress"]
 
 log = structlog.get_logger()
 
 
-class FileProgress(Protocol):
-    """Is told of every thousand rows or so."""
+class ProgressBar(Protocol):
+    """Shows the progress of a task."""
 
-    def update(self, rows: int, bytes_read: int) -> None:
-        """Take note of how far the file is read."""
+    def update(self, done: int, *, position: int | None = None, **figures: int) -> None:
+        """Show the progress.
 
-    def storing(self, rows: int) -> None:
-        """Take note that the whole file is read and is being stored."""
+        Args:
+            done: Number of processed items.
+            position: Progress in the unit of the task's total; `done` by default.
+            figures: Additional numbers to show, by name.
+        """
+
+    def finish(self, event: str, done: int) -> None:
+        """Show the task's last step, named by `event`."""
 
 
 @attrs.define
 class LogProgress:
-    """Logs every few seconds how many rows were read.
+    """Logs the progress every few seconds.
 
     Attributes:
-        what: What the rows are.
-        size: Of the file in bytes; None if it is not known.
+        event: The task's name, the event of the log lines.
+        unit: The items' name, such as `voters`.
+        total: End of the task; None if unknown.
         interval: Seconds between two lines.
     """
 
-    what: str
-    size: int | None
+    event: str
+    unit: str
+    total: int | None
     interval: float = 5.0
     _clock: Callable[[], float] = time.monotonic
-    _last: float = attrs.field(init=False)
+    _last: tuple[float, int] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._last = self._clock()
+        self._last = (self._clock(), 0)
 
-    def update(self, rows: int, bytes_read: int) -> None:
-        """Log a line if it is time for one."""
+    def update(self, done: int, *, position: int | None = None, **figures: int) -> None:
+        """Log a line if the interval has passed."""
         now = self._clock()
-        if now - self._last < self.interval:
+        then, before = self._last
+        if now - then < self.interval:
             return
-        self._last = now
-        share = {} if self.size is None else {"percent": min(100, 100 * bytes_read // self.size)}
-        log.info("reading", what=self.what, rows=rows, **share)
+        self._last = (now, done)
+        if self.total:
+            reached = done if position is None else position
+            figures["percent"] = min(100, 100 * reached // self.total)
+        rate = round((done - before) / (now - then), 1)
+        log.info(self.event, **{self.unit: done}, rate=rate, **figures)
 
-    def storing(self, rows: int) -> None:
-        """Log that storing begins."""
-        log.info("storing", what=self.what, rows=rows)
+    def finish(self, event: str, done: int) -> None:
+        """Log a line."""
+        log.info(event, **{self.unit: done})
 
 
 class _Bar:
-    def __init__(self, progress: Progress, what: str, size: int | None) -> None:
+    def __init__(self, progress: Progress, event: str, unit: str, total: int | None) -> None:
         self._progress = progress
-        self._size = size
-        self._task = progress.add_task(f"reading {what}", total=size, rows=0)
-        self._what = what
+        self._unit = unit
+        self._total = total
+        self._task = progress.add_task(f"{event} {unit}", total=total, figures="")
 
-    def update(self, rows: int, bytes_read: int) -> None:
-        completed = bytes_read if self._size is None else min(bytes_read, self._size)
-        self._progress.update(self._task, completed=completed, rows=rows)
+    def update(self, done: int, *, position: int | None = None, **figures: int) -> None:
+        reached = done if position is None else position
+        if self._total is not None:
+            reached = min(reached, self._total)
+        numbers = {self._unit: done, **figures}
+        text = ", ".join(f"{number:,} {name}" for name, number in numbers.items())
+        self._progress.update(self._task, completed=reached, figures=text)
 
-    def storing(self, rows: int) -> None:
-        self._progress.update(self._task, description=f"storing {self._what}", rows=rows)
+    def finish(self, event: str, done: int) -> None:
+        self._progress.update(self._task, description=f"{event} {self._unit}")
 
 
 @contextmanager
-def show_file_progress(what: str, size: int | None) -> Iterator[FileProgress]:
-    """Show progress as fits where standard error goes.
+def show_progress(
+    event: str, unit: str, total: int | None, console: Console | None = None
+) -> Iterator[ProgressBar]:
+    """Show the progress of a task, as a bar or as log lines.
 
     Args:
-        what: What the rows are.
-        size: Of the file in bytes; None if it is not known.
+        event: The task's name, such as `reading`.
+        unit: The items' name, such as `voters`.
+        total: End of the task; None if unknown.
+        console: Console for the bar; standard error by default.
     """
-    if not sys.stderr.isatty():
-        yield LogProgress(what, size)
+    is_terminal = sys.stderr.isatty() if console is None else console.is_terminal
+    if not is_terminal:
+        yield LogProgress(event, unit, total)
         return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rows]:,} rows"),
+        TextColumn("{task.fields[figures]}"),
         TimeElapsedColumn(),
     )
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True) as progress, log_above_a_bar():
-        yield _Bar(progress, what, size)
+    output = console or Console(stderr=True)
+    with Progress(*columns, console=output, transient=True) as progress, log_above_a_bar():
+        yield _Bar(progress, event, unit, total)
