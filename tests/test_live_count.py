@@ -1,4 +1,4 @@
-"""The guide docs/live-count.md: a register from files, ballots from any client."""
+"""What docs/how-to/live-register.md describes: a register from files, ballots from any client."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from voting_core.service.java import find_java
 from voting_infra.kafka_libs import resolve_kafka_libs
 
 EXAMPLES = ROOT / "docs" / "examples"
-GUIDE = ROOT / "docs" / "live-count.md"
+GUIDE = ROOT / "docs" / "how-to" / "live-register.md"
 
 
 @pytest.fixture
