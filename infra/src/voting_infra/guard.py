@@ -67,6 +67,11 @@ class Guard:
         with self._lock:
             self._pipe.write(f"{kind} {value}\n".encode())
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has been called."""
+        return self._pipe.closed
+
     def close(self) -> None:
         """Wait until the guard has ended; it cleans up unless `done` has been noted."""
         with self._lock:

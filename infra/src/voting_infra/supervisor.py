@@ -136,7 +136,8 @@ class Supervisor:
                 if path.exists():
                     shutil.rmtree(path)
             self._directories.clear()
-            self._note("done")
+            if not self._guard.closed:
+                self._note("done")
 
     def _check_open(self) -> None:
         if self._closed:

@@ -1,6 +1,5 @@
 """The demo's command line: `python -m voting_infra.demo`, which `nox -s demo` calls."""
 
-import logging
 import os
 import signal
 from pathlib import Path
@@ -12,12 +11,14 @@ from rich.console import Console
 from voting_core.exceptions import SetupError
 from voting_core.service.cli import run_command
 from voting_core.service.java import find_java
+from voting_core.service.logging import configure_logging
+from voting_core.service.settings import LogSettings
 from voting_infra.demo.election import run_election
-from voting_infra.demo.options import DemoOptions
+from voting_infra.demo.services import DemoOptions
 from voting_infra.exceptions import StackError
 from voting_producer.sources.results_file import read_results
 
-# Slow enough to see the count go on.
+# Slow enough to watch the count.
 WATCHING_RATE = 2_000
 
 US_2020 = Path(__file__).parents[3] / "data" / "us-president-2020-by-county.csv"
@@ -42,16 +43,16 @@ US_2020 = Path(__file__).parents[3] / "data" / "us-president-2020-by-county.csv"
     "--voters",
     type=click.IntRange(min=1),
     default=10_000,
-    help="How many people vote; a results file decides it by itself.",
+    help="Number of voters; a results file determines it by itself.",
 )
-@click.option("--year", help="Year to replay of a results file that holds several.")
-@click.option("--office", help="Office to replay of a results file that holds several.")
+@click.option("--year", help="Year to replay of a results file with several.")
+@click.option("--office", help="Office to replay of a results file with several.")
 @click.option(
     "--rate",
     type=click.FloatRange(min=0),
     help=f"Most voters a second, 0 for no limit. Default: {WATCHING_RATE:,}, or 0 with --headless.",
 )
-@click.option("--seed", default="voting", help="Seed of the voters that are made up.")
+@click.option("--seed", default="voting", help="Seed of the invented voters.")
 @click.option("--api-url", help="The Random User API, if not the real one.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Dashboard's; 0: a free one."
@@ -71,9 +72,9 @@ def demo(rate: float | None, headless: bool, **options: Any) -> int:
 
 
 def _run(options: DemoOptions) -> int:
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    configure_logging(LogSettings(), "demo")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # What can be wrong is looked at before anything is started.
+    # What the user can get wrong is checked before anything is started.
     find_java(os.environ)
     if options.source == "results":
         read_results(options.results, year=options.year, office=options.office)

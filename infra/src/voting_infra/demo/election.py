@@ -1,4 +1,4 @@
-"""Running the election: stack up, services on, everything counted, everything compared."""
+"""Runs the election: stack up, services started, everything counted, everything compared."""
 
 import json
 import os
@@ -6,29 +6,28 @@ import sys
 import time
 import urllib.request
 import webbrowser
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import attrs
 import psycopg
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from typed_settings import SecretStr
 
 from voting_core.database import connect
 from voting_core.exceptions import SetupError, VotingError
 from voting_core.kafka import connect_admin
-from voting_core.operator.reconcile import Reconciliation, reconcile
+from voting_core.operator.reconcile import reconcile
 from voting_core.operator.setup import set_up_election
-from voting_core.operator.status import Flow, pipeline_flow
+from voting_core.operator.status import KafkaStatus, kafka_status, stored_votes
+from voting_core.service.files import write_json
+from voting_core.service.progress_bar import show_progress
 from voting_core.service.settings import DatabaseSettings, KafkaSettings
-from voting_infra.demo.options import DemoOptions
-from voting_infra.demo.phases import PhaseClock
-from voting_infra.demo.service_commands import Services
-from voting_infra.demo.summary import summarize, summary_table, write_summary
-from voting_infra.logs import new_log_directory
+from voting_infra.demo.services import DemoOptions, Services
+from voting_infra.demo.summary import PhaseClock, print_summary, summarize
+from voting_infra.logs import new_log_directory, tail
 from voting_infra.ports import free_ports
 from voting_infra.processes import Child, describe_exit
 from voting_infra.stack import open_stack
@@ -37,18 +36,16 @@ from voting_infra.supervisor import Supervisor
 __all__ = ["ElectionFailed", "run_election"]
 
 POLL_SECONDS = 0.5
-REPORT_SECONDS = 5.0
 STALL_SECONDS = 180.0
 # On its first run the stream records an archive when it ends, which takes some ten seconds.
 STOP_SECONDS = 90.0
-SETUP_EXIT_CODE = SetupError.exit_code
 
 
 class ElectionFailed(VotingError):
     """The election could not be run to its end.
 
     Attributes:
-        exit_code: That of the service that ended, where it said that something is to be mended.
+        exit_code: That of the service that ended, if it was a setup error.
     """
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
@@ -77,43 +74,55 @@ class _Election:
         """All services."""
         return (self.producer, self.consumer, self.stream, self.dashboard)
 
-    def flow(self) -> Flow:
-        """Return how far the count is."""
-        return pipeline_flow(self.kafka, self.admin)
-
-    def votes(self) -> int:
-        """Return how many votes the database holds."""
-        row = self.conn.execute("SELECT count(*) FROM votes").fetchone()
-        return int(row[0]) if row else 0
-
     def stop(self) -> None:
-        """End the services in good order."""
+        """Stop the services in an orderly way."""
         self.supervisor.stop_all(self.children, STOP_SECONDS)
 
-    def pause(self, seconds: float) -> None:
-        """Wait before looking again, and see that every service is well.
+    def pause(self) -> None:
+        """Wait half a second, then check the services and the parent process.
 
         Raises:
-            ElectionFailed: One has ended that should not have, or has failed.
-            KeyboardInterrupt: The parent process has gone.
+            ElectionFailed: A service has ended that should not have, or has failed.
+            KeyboardInterrupt: The parent process has ended.
         """
-        time.sleep(seconds)
+        time.sleep(POLL_SECONDS)
         if os.getppid() != self.parent:
             raise KeyboardInterrupt
         for child in self.children:
             code = child.returncode
             if code is not None and not (child is self.producer and code == 0):
-                raise _failure_of(child)
+                raise _failure_of(child, code)
+
+    def follow(self) -> Iterator[tuple[KafkaStatus, bool]]:
+        """Yield the state of the count every half second, and whether it is complete.
+
+        Raises:
+            ElectionFailed: As `pause`, or nothing has changed for three minutes.
+        """
+        last: object = None
+        changed = time.monotonic()
+        while True:
+            status, votes = kafka_status(self.kafka, self.admin), stored_votes(self.conn)
+            sent = self.producer.returncode == 0
+            yield status, sent and not status.in_flight_reasons(votes)
+            if (status, votes, sent) != last:
+                last, changed = (status, votes, sent), time.monotonic()
+            elif time.monotonic() - changed > STALL_SECONDS:
+                raise ElectionFailed(
+                    f"nothing has changed for {STALL_SECONDS:.0f} s: {status.waiting:,} records "
+                    f"wait, {status.tallied:,} votes are tallied; the services' logs are in "
+                    f"{self.producer.log_path.parent}"
+                )
+            self.pause()
 
 
-def _failure_of(child: Child) -> ElectionFailed:
-    said = child.log_path.read_text(encoding="utf-8", errors="replace").splitlines()
-    last = said[-1] if said else "without a word"
-    code = child.returncode if child.returncode == SETUP_EXIT_CODE else 1
-    if code == SETUP_EXIT_CODE:
-        return ElectionFailed(last, code)
-    how = describe_exit(child.returncode or 0)
-    return ElectionFailed(f"{child.name} {how}: {last} (its log is {child.log_path})", code)
+def _failure_of(child: Child, code: int) -> ElectionFailed:
+    last_line = tail(child.log_path, 1) or "its log is empty"
+    if code == SetupError.exit_code:
+        return ElectionFailed(last_line, code)
+    return ElectionFailed(
+        f"{child.name} {describe_exit(code)}: {last_line} (its log is {child.log_path})"
+    )
 
 
 def run_election(options: DemoOptions, console: Console) -> bool:
@@ -124,10 +133,10 @@ def run_election(options: DemoOptions, console: Console) -> bool:
         console: Where to show progress.
 
     Returns:
-        Whether every place agrees on every figure.
+        Whether all data stores agree on every figure.
 
     Raises:
-        ElectionFailed: A service has ended early, or nothing moves any more.
+        ElectionFailed: A service has ended early, or nothing changes any more.
         StackError: The stack does not come up.
         KeyboardInterrupt: The user, or the end of the parent process, asked to stop.
     """
@@ -140,11 +149,13 @@ def run_election(options: DemoOptions, console: Console) -> bool:
         if not options.headless and _has_desktop():
             webbrowser.open(election.address)
         with clock.phase("first votes counted"):
-            _await_first_votes(election)
+            for status, complete in election.follow():
+                if status.tallied or complete:
+                    break
         with clock.phase("all votes counted"):
             counted_at = _await_all_votes(election, console)
         if options.headless:
-            # What the services hold at most is known only when they have ended.
+            # The services' peak memory is known only when they have ended.
             election.stop()
         with clock.phase("reconciled"):
             report = json.loads(election.report.read_text(encoding="utf-8"))
@@ -156,13 +167,13 @@ def run_election(options: DemoOptions, console: Console) -> bool:
             c.name: c.peak_memory for c in election.children if c is not election.stream
         }
         if options.summary is not None:
-            write_summary(summary, options.summary)
-        _tell(summary, found, console)
+            write_json(options.summary, summary)
+        print_summary(summary, found, console)
         if not options.headless:
             try:
                 console.print("The dashboard stays until Ctrl-C.")
                 while True:
-                    election.pause(POLL_SECONDS)
+                    election.pause()
             except KeyboardInterrupt:
                 election.stop()
         return bool(summary["reconciled"])
@@ -199,7 +210,7 @@ def _start(options: DemoOptions, logs: Path, contexts: ExitStack, clock: PhaseCl
     )
     with clock.phase("dashboard answers"):
         while not _answers(election.address):
-            election.pause(POLL_SECONDS)
+            election.pause()
     return election
 
 
@@ -218,76 +229,11 @@ def _has_desktop() -> bool:
     )
 
 
-def _await_first_votes(election: _Election) -> None:
-    watch = _StallWatch(election)
-    while not (flow := election.flow()).tallied:
-        if election.producer.returncode == 0 and not flow.waiting and not election.votes():
-            return
-        watch.see(flow)
-        election.pause(POLL_SECONDS)
-
-
 def _await_all_votes(election: _Election, console: Console) -> float:
     """Wait for the last vote, and return when it was counted, in seconds since 1970."""
-    watch = _StallWatch(election)
-    columns = (
-        TextColumn("counting"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} tallied"),
-        TextColumn("{task.fields[waiting]:,.0f} waiting"),
-        TimeElapsedColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("counting", total=None, waiting=0)
-        told = time.monotonic()
-        while True:
-            flow = election.flow()
-            progress.update(task, completed=flow.tallied, waiting=flow.waiting)
-            if not console.is_terminal and time.monotonic() - told > REPORT_SECONDS:
-                console.print(f"{flow.tallied:,} tallied, {flow.waiting:,} waiting")
-                told = time.monotonic()
-            done = election.producer.returncode == 0 and not flow.waiting
-            if done and flow.tallied == election.votes():
-                return flow.tallied_at or time.time()
-            watch.see(flow)
-            election.pause(POLL_SECONDS)
-
-
-class _StallWatch:
-    """Notices that nothing moves any more."""
-
-    def __init__(self, election: _Election) -> None:
-        self._election = election
-        self._last: object = None
-        self._moved = time.monotonic()
-
-    def see(self, flow: Flow) -> None:
-        now = (flow, self._election.producer.returncode)
-        if now != self._last:
-            self._last, self._moved = now, time.monotonic()
-        elif time.monotonic() - self._moved > STALL_SECONDS:
-            raise ElectionFailed(
-                f"nothing has moved for {STALL_SECONDS:.0f} s: {flow.waiting:,} records wait, "
-                f"{flow.tallied:,} votes are tallied; the services' logs are in "
-                f"{self._election.producer.log_path.parent}"
-            )
-
-
-def _tell(summary: dict[str, Any], found: Reconciliation, console: Console) -> None:
-    console.print(summary_table(summary))
-    for name, size in summary["peak_memory_bytes"].items():
-        console.print(f"{name:<28}{(size or 0) / 2**20:>8.0f} MiB at most", highlight=False)
-    rejected = sum(summary["postgres"]["rejected"].values())
-    console.print(
-        f"{summary['postgres']['votes']:,} votes and {rejected:,} rejections in "
-        f"{summary['seconds']:,.1f} s, {summary['votes_per_second']:,.0f} votes/s",
-        highlight=False,
-    )
-    if summary["reconciled"]:
-        console.print("[green]Every place agrees on every total.[/green]")
-    else:
-        console.print(found.tables())
-        console.print(found.line(), markup=False, highlight=False)
-        console.print("[red]The places disagree; `--summary FILE` keeps every total.[/red]")
+    with show_progress("counting", "votes", None, console) as progress:
+        for status, complete in election.follow():
+            progress.update(status.tallied, waiting=status.waiting)
+            if complete:
+                break
+    return status.tallied_at or time.time()

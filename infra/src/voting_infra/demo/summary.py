@@ -1,25 +1,22 @@
-"""What the demo reports at the end: the count in each place, and whether all agree."""
+"""What the demo reports: how long each phase took, the count in each place, whether all agree."""
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from voting_core.operator.reconcile import Reconciliation
 
-__all__ = ["PLACES", "summarize", "summary_table", "write_summary"]
+__all__ = ["PhaseClock", "print_summary", "summarize"]
 
 PLACES = ("source", "postgres", "votes_topic", "aggregates")
 
 
-def summarize(
-    source: Mapping[str, Any],
-    found: Reconciliation,
-    seconds: float,
-) -> dict[str, Any]:
-    """Put the summary together; each block holds what was counted in that place.
+def summarize(source: Mapping[str, Any], found: Reconciliation, seconds: float) -> dict[str, Any]:
+    """Return the summary; each block has what was counted in that place.
 
     Args:
         source: The producer's report: votes, candidates by name, locations.
@@ -53,7 +50,7 @@ def _agree(summary: Mapping[str, Any]) -> bool:
     )
 
 
-def summary_table(summary: Mapping[str, Any]) -> Table:
+def _summary_table(summary: Mapping[str, Any]) -> Table:
     """Return the candidates' totals in each place, largest first."""
     table = Table("Candidate", *PLACES, title="Votes")
     for column in table.columns[1:]:
@@ -67,8 +64,44 @@ def summary_table(summary: Mapping[str, Any]) -> Table:
     return table
 
 
-def write_summary(summary: Mapping[str, Any], path: Path) -> None:
-    """Write the summary as JSON, all of it or nothing."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+def print_summary(summary: Mapping[str, Any], found: Reconciliation, console: Console) -> None:
+    """Print the totals, the memory and the rate, and whether all data stores agree."""
+    console.print(_summary_table(summary))
+    for name, size in summary["peak_memory_bytes"].items():
+        console.print(f"{name:<28}{(size or 0) / 2**20:>8.0f} MiB at most", highlight=False)
+    rejected = sum(summary["postgres"]["rejected"].values())
+    console.print(
+        f"{summary['postgres']['votes']:,} votes and {rejected:,} rejections in "
+        f"{summary['seconds']:,.1f} s, {summary['votes_per_second']:,.0f} votes/s",
+        highlight=False,
+    )
+    if summary["reconciled"]:
+        console.print("[green]Every place agrees on every total.[/green]")
+    else:
+        console.print(found.tables())
+        console.print(found.line(), markup=False, highlight=False)
+        console.print("[red]The places disagree; `--summary FILE` keeps every total.[/red]")
+
+
+class PhaseClock:
+    """Times phases and prints them as they end.
+
+    Attributes:
+        seconds: The duration of each phase, by name.
+    """
+
+    def __init__(self, print_line: Callable[[str], None]) -> None:
+        self._print_line = print_line
+        self._started = time.monotonic()
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time what happens inside, unless it fails."""
+        started = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - started, 1)
+        self._print_line(
+            f"{name:<28}{self.seconds[name]:>8.1f} s"
+            f"{time.monotonic() - self._started:>8.1f} s since the start"
+        )
