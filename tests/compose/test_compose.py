@@ -1,22 +1,20 @@
 """The whole system in containers: an election, restarts on the way, and the operator's commands."""
 
-import csv
 import json
 import os
 import subprocess
-from collections import Counter
 from collections.abc import Iterator
 from typing import NoReturn
 from urllib.request import urlopen
 
 import attrs
 import pytest
-from checker import Findings, examine
-from system import ROOT, System
-from typed_settings import SecretStr
 
-from voting_core.database import connect
-from voting_core.service.settings import DatabaseSettings
+from compose.system import System
+from testkit.checker.consistency import find_problems
+from testkit.checker.evidence import Evidence, gather_evidence
+from testkit.checker.results_file import Totals, plain_totals
+from testkit.paths import US_2020
 from voting_core.topics import ALL_TOPICS, TURNOUT_BY_LOCATION, VOTERS
 from voting_infra import Supervisor
 from voting_infra.engine import open_engine
@@ -72,22 +70,17 @@ def system(images: dict[str, str]) -> Iterator[System]:
         system.run("down", "--volumes")
 
 
-def expected_votes() -> Counter[tuple[str, str]]:
-    """How many votes each candidate must have in each state, from the results file itself."""
-    cast: Counter[tuple[str, str]] = Counter()
-    path = ROOT / "infra" / "data" / "us-president-2020-by-county.csv"
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            cast[row["candidate"], row["state"]] += int(row["candidatevotes"])
-    return Counter({place: votes // SCALE for place, votes in cast.items() if votes >= SCALE})
+def expected_votes() -> Totals:
+    """The votes that each candidate must have in each state, from the results file itself."""
+    return plain_totals(US_2020, SCALE)
 
 
 @attrs.frozen
 class Counted:
-    """The system after the count, and what was found in it then."""
+    """The system after the count, and what its data stores held then."""
 
     system: System
-    findings: Findings
+    evidence: Evidence
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +105,12 @@ def counted(system: System) -> Counted:
         return status["votes"] == total and not status["in_flight"]
 
     system.await_condition("everything counted", is_counted, COUNT_SECONDS)
-    with connect(DatabaseSettings(SecretStr(system.database_url))) as conn:
-        return Counted(system, examine(system.bootstrap_servers, conn))
+    return Counted(system, gather_evidence(system.bootstrap_servers, system.database_url))
 
 
 def test_every_vote_counts_once_in_spite_of_restarts(counted: Counted) -> None:
     """The tables, the topics and the totals all come to what the results file says."""
-    counted.findings.assert_consistent()
+    assert find_problems(counted.evidence, tallied=True) == []
     rows = counted.system.psql(
         "SELECT candidate_name, address_state, count(*) FROM votes"
         " JOIN voters USING (voter_id) JOIN candidates USING (candidate_id) GROUP BY 1, 2"

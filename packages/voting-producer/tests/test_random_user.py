@@ -397,9 +397,8 @@ def test_password_in_the_address_is_hidden() -> None:
 )
 def test_fake_has_the_quirks(query: dict[str, str], count: int, page: int) -> None:
     """The server of these tests answers beyond the limits as the real one does."""
-    fake = FakeRandomUser()
-    _, body, _ = fake.answer({"seed": "s", **query})
-    fake._server.server_close()
+    with FakeRandomUser() as fake:
+        _, body, _ = fake.answer({"seed": "s", **query})
     found = json.loads(body)
     assert (len(found["results"]), found["info"]["page"]) == (count, page)
     assert found["results"][0] == person("s", page, 0)

@@ -8,22 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from plain_totals import ROWS, plain_totals
 
 from voting_producer.people import REFERENCE_DAY
 from voting_producer.sources.results import ResultsSource, voters_per_row
 from voting_producer.sources.results_file import ResultRow, read_results
-
-ROWS = st.lists(
-    st.tuples(st.sampled_from("abc"), st.sampled_from("XY"), st.integers(0, 5000)), max_size=60
-)
-
-
-def plain_totals(rows: list[tuple[str, str, int]], scale: int) -> dict[tuple[str, str], int]:
-    """Add up the votes of each candidate and state, and only then divide."""
-    totals: Counter[tuple[str, str]] = Counter()
-    for state, candidate, votes in rows:
-        totals[candidate, state] += votes
-    return {key: total // scale for key, total in totals.items() if total // scale}
 
 
 @given(ROWS, st.integers(1, 3000))

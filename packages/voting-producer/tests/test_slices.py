@@ -9,7 +9,7 @@ import pytest
 from fake_random_user import FakeRandomUser
 from hypothesis import given
 from hypothesis import strategies as st
-from test_results import ROWS, plain_totals
+from plain_totals import ROWS, plain_totals
 
 from voting_core.exceptions import InputError
 from voting_producer.cli import make_source

@@ -121,7 +121,7 @@ class Decider:
                 for record in records
                 if record.coordinates.offset not in decided[record.coordinates.partition]
             ]
-            self._decide_new(conn, undecided)
+            self.decide_undecided(conn, undecided)
             return [
                 DecidedRange(
                     r,
@@ -131,7 +131,7 @@ class Decider:
                 for r in ranges
             ]
 
-    def _decide_new(self, conn: psycopg.Connection, records: Sequence[Record]) -> None:
+    def decide_undecided(self, conn: psycopg.Connection, records: Sequence[Record]) -> None:
         """Decide on all, or on one half after the other when the database refuses a row."""
         try:
             with conn.transaction():
@@ -142,8 +142,8 @@ class Decider:
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(records) > 1:
                 middle = len(records) // 2
-                self._decide_new(conn, records[:middle])
-                self._decide_new(conn, records[middle:])
+                self.decide_undecided(conn, records[:middle])
+                self.decide_undecided(conn, records[middle:])
                 return
             refusal = str(error).splitlines()[0].replace("\0", "")
             log.warning("the database refused a ballot", error=refusal)

@@ -131,11 +131,11 @@ class BallotConsumer:
             report = _Report()
             busy = time.monotonic()
             while not stopping():
-                batch = self._poll()
+                batch = self.poll()
                 if self._is_member():
                     self._heartbeat.beat()
                 if batch is not None:
-                    self._decide_and_publish(batch)
+                    self.decide_and_publish(batch)
                     report.count(len(batch.records))
                 if batch is not None or not self._has_caught_up():
                     busy = time.monotonic()
@@ -143,7 +143,11 @@ class BallotConsumer:
                     log.info("idle", seconds=self._settings.until_idle)
                     return
         finally:
-            self._consumer.close()
+            self.close()
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
 
     def _is_member(self) -> bool:
         return bool(self._consumer.memberid())
@@ -154,7 +158,7 @@ class BallotConsumer:
     def _idle_enough(self, seconds: float) -> bool:
         return self._settings.until_idle is not None and seconds >= self._settings.until_idle
 
-    def _poll(self) -> Batch | None:
+    def poll(self) -> Batch | None:
         """Return the next records, or None when there are none, or they may not be ours."""
         assignments = self._assignments
         records: list[Record] = []
@@ -176,7 +180,7 @@ class BallotConsumer:
             # consume() may return records of partitions that were revoked while it ran.
             log.info("batch dropped: the assignment has changed", records=len(records))
             if self._progress:
-                self._resume(list(self._progress))
+                self.resume(list(self._progress))
             return None
         return Batch(records, group_metadata)
 
@@ -204,21 +208,27 @@ class BallotConsumer:
             message.value(),
         )
 
-    def _decide_and_publish(self, batch: Batch) -> None:
+    def decide_and_publish(self, batch: Batch) -> None:
+        """Decide on a batch and publish the decisions; resume if its transaction was aborted.
+
+        Raises:
+            FatalError: The transaction cannot be completed.
+            UnreachableError: PostgreSQL has not answered for minutes.
+        """
         decided = self._decider.decide(batch.records, batch.ranges)
         offsets = [TopicPartition(topics.VOTERS.name, r.partition, r.end) for r in batch.ranges]
         before = [(d, self._progress[d.records.partition]) for d in decided]
         try:
             self._publisher.publish(before, offsets, batch.group_metadata)
         except TransactionAborted:
-            self._resume(list(self._progress))
+            self.resume(list(self._progress))
             return
         for ranged, progress in before:
             self._progress[progress.partition] = progress.advanced_to(ranged.records.end)
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignments += 1
-        self._resume([place.partition for place in partitions])
+        self.resume([place.partition for place in partitions])
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         # Callbacks run inside consume(), when no transaction is open: there is nothing to finish.
@@ -226,9 +236,9 @@ class BallotConsumer:
         self._progress = {}
         log.info("partitions revoked", partitions=[place.partition for place in partitions])
 
-    def _resume(self, partitions: list[int]) -> None:
+    def resume(self, partitions: list[int]) -> None:
         """Start each partition where `voting_progress` says."""
-        self._await_stable_offsets(partitions)
+        self.await_stable_offsets(partitions)
         self._ids = find_topic_ids(self._admin)
         recorded = read_checkpoints(self._settings.kafka, self._admin, self._ids.voters)
         self._progress = resume_points(partitions, recorded, self._ids)
@@ -244,7 +254,7 @@ class BallotConsumer:
             offsets={partition: p.next_offset for partition, p in self._progress.items()},
         )
 
-    def _await_stable_offsets(self, partitions: list[int]) -> None:
+    def await_stable_offsets(self, partitions: list[int]) -> None:
         """Wait until no transaction of a former owner of the partitions is open.
 
         Raises:

@@ -1,8 +1,9 @@
-"""Runs `voting-consumer` and kills it with SIGKILL at a chosen point of its loop.
+"""Runs `voting-consumer` and kills or pauses it at a chosen point of its loop.
 
-Usage: kill_consumer.py [--pause] POINT TIMES ARGS…: the consumer ends when it comes to POINT for
-the TIMES-th time; with --pause it stops there (SIGSTOP) until it is told to go on. The points are
-the steps of the loop, in its order.
+Usage: kill_points.py [--pause] POINT TIMES ARGS…
+
+The consumer gets SIGKILL when it reaches POINT for the TIMES-th time; with --pause it gets SIGSTOP.
+The points are the steps of the loop, in its order.
 """
 
 import os
@@ -16,15 +17,20 @@ from confluent_kafka import Producer
 from voting_consumer import cli, decisions, loop, publisher
 from voting_core.database import decisions as stored_decisions
 
+__all__ = ["POINTS"]
 
-def before(owner: Any, name: str) -> Callable[[Callable[[], None]], None]:
-    """A point just before a function is called."""
+Install = Callable[[Callable[[], None]], None]
+"""Installs a callback at a point."""
 
-    def install(come_by: Callable[[], None]) -> None:
+
+def before(owner: Any, name: str) -> Install:
+    """Return the point just before a function is called."""
+
+    def install(callback: Callable[[], None]) -> None:
         function = getattr(owner, name)
 
         def replacement(*args: Any, **kwargs: Any) -> Any:
-            come_by()
+            callback()
             return function(*args, **kwargs)
 
         setattr(owner, name, replacement)
@@ -32,15 +38,15 @@ def before(owner: Any, name: str) -> Callable[[Callable[[], None]], None]:
     return install
 
 
-def after(owner: Any, name: str) -> Callable[[Callable[[], None]], None]:
-    """A point just after a function has returned."""
+def after(owner: Any, name: str) -> Install:
+    """Return the point just after a function has returned."""
 
-    def install(come_by: Callable[[], None]) -> None:
+    def install(callback: Callable[[], None]) -> None:
         function = getattr(owner, name)
 
         def replacement(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
-            come_by()
+            callback()
             return result
 
         setattr(owner, name, replacement)
@@ -64,17 +70,17 @@ class KillableProducer(Producer):
         super().commit_transaction(*args)
 
 
-POINTS = {
+POINTS: dict[str, Install] = {
     "polled": before(decisions.Decider, "decide"),
     "partitions locked": after(stored_decisions, "lock_partitions"),
     "votes inserted": after(stored_decisions, "insert_votes"),
     "rejections inserted": after(stored_decisions, "insert_rejections"),
     "decisions committed": after(decisions.Decider, "decide"),
     "transaction begun": after(KillableProducer, "begin_transaction"),
-    "records produced": after(publisher.Publisher, "_produce"),
+    "records produced": before(KillableProducer, "send_offsets_to_transaction"),
     "offsets sent": after(KillableProducer, "send_offsets_to_transaction"),
     "transaction committed": after(KillableProducer, "commit_transaction"),
-    "batch done": after(loop.BallotConsumer, "_decide_and_publish"),
+    "batch done": after(loop.BallotConsumer, "decide_and_publish"),
 }
 
 
@@ -85,16 +91,16 @@ def main() -> None:
         number = signal.SIGSTOP
         del sys.argv[1]
     point, times = sys.argv[1], int(sys.argv[2])
-    passed = 0
+    reached = 0
 
-    def come_by() -> None:
-        nonlocal passed
-        passed += 1
-        if passed == times:
+    def count() -> None:
+        nonlocal reached
+        reached += 1
+        if reached == times:
             os.kill(os.getpid(), number)
 
     vars(publisher)["Producer"] = KillableProducer
-    POINTS[point](come_by)
+    POINTS[point](count)
     sys.argv[1:] = sys.argv[3:]
     cli.main()
 

@@ -1,4 +1,4 @@
-"""Services that are started again whenever they end, as an operator's restart policy does it."""
+"""Services that are restarted whenever they end, as by an operator's restart policy."""
 
 import threading
 import time
@@ -7,23 +7,22 @@ from collections.abc import Iterable
 
 import attrs
 
-from voting_infra.child import Child, Command, describe_exit
-from voting_infra.exceptions import ChildTimeout
+from voting_infra import Child, ChildTimeout, Command, Supervisor
+from voting_infra.child import describe_exit
 from voting_infra.logs import tail
-from voting_infra.supervisor import Supervisor
 
 __all__ = ["RestartPolicy", "Restarts", "Service"]
 
-LOOK_SECONDS = 0.1
+CHECK_SECONDS = 0.1
 BACKOFF_SECONDS = 0.5
 LONGEST_BACKOFF_SECONDS = 5.0
-WELL_AFTER_SECONDS = 30.0
+HEALTHY_AFTER_SECONDS = 30.0
 START_SECONDS = 60.0
 
 
 @attrs.define
 class Restarts:
-    """Counts the ends that nobody brought about from outside.
+    """Counts unexpected exits.
 
     Attributes:
         private: Texts that are left out of the lines, such as the path of a directory.
@@ -33,34 +32,33 @@ class Restarts:
     _counts: Counter[tuple[str, str]] = attrs.field(factory=Counter, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
-    def add(self, child: Child) -> str:
-        """Count one end and return what it was."""
-        line = self._last_words(child)
+    def add(self, child: Child) -> None:
+        """Count an exit."""
+        line = self._describe(child)
         with self._lock:
             self._counts[child.name, line] += 1
-        return line
 
     def rows(self) -> list[dict[str, str | int]]:
-        """Return the counts by service and last line, as JSON has them."""
+        """Return the counts by service and last line, as JSON objects."""
         with self._lock:
             return [
                 {"service": service, "line": line, "times": times}
                 for (service, line), times in sorted(self._counts.items())
             ]
 
-    def _last_words(self, child: Child) -> str:
+    def _describe(self, child: Child) -> str:
         code = child.returncode or 0
         lines = tail(child.log_path, 40).splitlines()
-        # Spark's Java may go on talking after the command's own last line.
+        # Spark's Java may log after the command's own last line.
         own = [line for line in lines if line.startswith("voting-")] or lines
-        said = own[-1] if own and code >= 0 else ""
+        last = own[-1] if own and code >= 0 else ""
         for text in self.private:
-            said = said.replace(text, "…")
-        return f"{describe_exit(code)}: {said}" if said else describe_exit(code)
+            last = last.replace(text, "…")
+        return f"{describe_exit(code)}: {last}" if last else describe_exit(code)
 
 
 class Service:
-    """A service that has a process, except for the moments between an end and a restart.
+    """A service that has a process, except between an exit and a restart.
 
     The methods may be called from any thread.
     """
@@ -72,7 +70,7 @@ class Service:
         self._changed = threading.Condition()
         self._wanted = False
         self._child: Child | None = None
-        self._ended_from_outside: Child | None = None
+        self._killed: Child | None = None
         self._due = 0.0
         self._failures = 0
         self._started = 0.0
@@ -83,14 +81,14 @@ class Service:
         return self.command.name
 
     def start(self) -> None:
-        """Start it, and again whenever it ends from now on."""
+        """Start it, and restart it whenever it ends from now on."""
         with self._changed:
             self._wanted = True
             self._due = 0.0
-        self.look()
+        self.restart_if_due()
 
-    def look(self) -> None:
-        """Start it again if it has ended and its time has come."""
+    def restart_if_due(self) -> None:
+        """Restart it if it has ended and its backoff has passed."""
         with self._changed:
             if not self._wanted:
                 return
@@ -103,11 +101,11 @@ class Service:
                 self._started = now
                 self._changed.notify_all()
 
-    def _backoff(self, ended: Child, lived: float) -> float:
-        if ended is self._ended_from_outside:
+    def _backoff(self, ended: Child, uptime: float) -> float:
+        if ended is self._killed:
             return 0.0
         self._restarts.add(ended)
-        self._failures = 0 if lived > WELL_AFTER_SECONDS else self._failures + 1
+        self._failures = 0 if uptime > HEALTHY_AFTER_SECONDS else self._failures + 1
         return min(BACKOFF_SECONDS * 2.0**self._failures, LONGEST_BACKOFF_SECONDS)
 
     def running(self) -> Child:
@@ -120,40 +118,40 @@ class Service:
             if not self._changed.wait_for(
                 lambda: self._child is not None and self._child.returncode is None, START_SECONDS
             ):
-                raise ChildTimeout(self.name, "is not started again", self.command.log_path)
+                raise ChildTimeout(self.name, "is not restarted", self.command.log_path)
             assert self._child is not None
             return self._child
 
     def kill(self, *, leader_only: bool = False) -> None:
-        """End its process at once; unless stopped before, it is started again.
+        """Kill its process, which is then restarted at once.
 
         Args:
             leader_only: Only the process itself, not those that it has started.
         """
         child = self.running()
         with self._changed:
-            self._ended_from_outside = child
+            self._killed = child
         if leader_only:
             child.kill_leader()
         else:
             child.kill()
 
-    def kill_and_stay_down(self) -> None:
-        """End its process at once and start none until `start`."""
+    def kill_without_restart(self) -> None:
+        """Kill its process; it has none until `start`."""
         child = self.running()
         with self._changed:
             self._wanted = False
-            self._ended_from_outside = child
+            self._killed = child
         child.kill()
 
     def replace(self, successor: Child | None = None) -> Child:
-        """Let go of the process, which lives on, and have another one in its place.
+        """Give the service another process, and leave the present one alone.
 
         Args:
-            successor: The other one; by default it is started.
+            successor: The other process; by default a new one is started.
 
         Returns:
-            The process that was let go.
+            The process that was replaced, which still runs.
         """
         child = self.running()
         with self._changed:
@@ -162,39 +160,39 @@ class Service:
             self._changed.notify_all()
         return child
 
-    def let_go(self) -> Child | None:
-        """Start it no more; return the process that it has now."""
+    def release(self) -> Child | None:
+        """Stop restarting it, and return its present process."""
         with self._changed:
             self._wanted = False
             return self._child
 
 
 class RestartPolicy:
-    """Looks after services in a thread of its own."""
+    """Restarts services, in a thread of its own."""
 
     def __init__(self, supervisor: Supervisor, services: Iterable[Service]) -> None:
         self._supervisor = supervisor
         self._services = list(services)
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="restart_policy", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="restart-policy", daemon=True)
         self._thread.start()
 
     def add(self, service: Service) -> None:
-        """Look after one more."""
+        """Restart one more service from now on."""
         with self._lock:
             self._services.append(service)
 
     def close(self) -> None:
-        """Ask all services to end, start none any more, and wait until they have ended."""
+        """Restart no service any more, and stop all of them."""
         self._closing.set()
         self._thread.join()
-        children = [service.let_go() for service in self._services]
+        children = [service.release() for service in self._services]
         self._supervisor.stop_all([child for child in children if child is not None])
 
-    def _keep(self) -> None:
-        while not self._closing.wait(LOOK_SECONDS):
+    def _run(self) -> None:
+        while not self._closing.wait(CHECK_SECONDS):
             with self._lock:
                 services = list(self._services)
             for service in services:
-                service.look()
+                service.restart_if_due()
