@@ -23,10 +23,9 @@ def test_an_interruptible_block_ends_at_once() -> None:
     stop = StopSignal()
     reached = []
     with stop.handle():
-        with pytest.raises(StopRequested):  # noqa: PT012 - the block is what is tested
-            with stop.interruptible():
-                os.kill(os.getpid(), signal.SIGINT)
-                reached.append("after the signal")
+        with pytest.raises(StopRequested), stop.interruptible():  # noqa: PT012
+            os.kill(os.getpid(), signal.SIGINT)
+            reached.append("after the signal")
         with pytest.raises(StopRequested), stop.interruptible():
             reached.append("second block")
     assert reached == []
