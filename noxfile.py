@@ -44,6 +44,7 @@ TEST_TOOLS = {
     "voting-dashboard": ("pytest",),
     "infra": ("pytest", "pytest-xdist", "hypothesis", "jsonschema", "playwright", "uv"),
 }
+DOCS_TOOLS = ("mkdocs-material",)
 STUBS = ("types-docker", "types-jsonschema", "types-psutil")
 
 # Tests of real servers wait more than they compute, and some take minutes: each worker has a stack
@@ -133,12 +134,13 @@ def format(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Check types, strictly, over everything."""
     session.install(*TOOLS)
-    install(session, "infra", "mypy", *STUBS, *TEST_TOOLS["infra"])
-    session.run("mypy", "noxfile.py", *[str(folder(project) / "src") for project in PROJECTS])
+    install(session, "infra", "mypy", *STUBS, *TEST_TOOLS["infra"], *DOCS_TOOLS)
+    sources = [str(folder(project) / "src") for project in PROJECTS]
+    tests = [str(folder(project) / "tests") for project in PROJECTS]
+    session.run("mypy", "noxfile.py", *sources)
     # Modules of the same name, such as `conftest`, cannot be checked together.
-    for tests in (*[str(folder(project) / "tests") for project in PROJECTS], "tests", "benchmarks"):
-        session.run("mypy", tests)
-    session.run("mypy", "tools")
+    for scripts in (*tests, "tests", "benchmarks", "tools", ".ci/images", "docs/_hooks"):
+        session.run("mypy", scripts)
 
 
 @nox.session(venv_backend="none")
@@ -180,7 +182,7 @@ def integration(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """List the lines that the last runs of `unit` and `integration` did not reach."""
+    """List the lines that the last test runs did not reach."""
     install_tools(session, "coverage")
     measured = sorted(map(str, COVERAGE.glob("*")))
     if not measured:
@@ -192,7 +194,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the site of the documentation into site/ and check its links."""
-    install(session, "infra", "mkdocs-material")
+    install(session, "infra", *DOCS_TOOLS)
     session.run("mkdocs", "build", "--strict", *session.posargs)
 
 
@@ -268,7 +270,7 @@ def scaling(session: nox.Session) -> None:
 def images(session: nox.Session) -> None:
     """Build the images of Kafka, PostgreSQL and the services, or those named after `--`."""
     install(session, "infra")
-    session.run("python", "-m", "voting_infra.images", *session.posargs)
+    session.run("python", ".ci/images", *session.posargs)
 
 
 @nox.session(default=False, venv_backend="none")

@@ -1,4 +1,4 @@
-"""Whatever comes on voters_topic, the consumer goes on and every record ends once.
+"""Whatever is sent to voters_topic, the consumer goes on and every record ends once.
 
 The property test runs few examples; the environment variable BAD_RECORDS_EXAMPLES sets how many.
 """
@@ -18,7 +18,6 @@ from typing import Any
 import attrs
 import psycopg
 import pytest
-from checker import examine
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
@@ -27,10 +26,12 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from conftest import Election
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from testkit.checker.consistency import find_problems
+from testkit.checker.kafka_topics import Position
+from testkit.election import Election
 from voting_core.database.voter_register import add_candidates, add_voters
 from voting_core.kafka import create_topics, delete_topics
 from voting_core.models import Address, Candidate, Voter
@@ -38,7 +39,7 @@ from voting_core.topics import REJECTED_VOTES, VOTERS, VOTES, TopicSpec
 from voting_infra import Child
 
 EXAMPLES = int(os.environ.get("BAD_RECORDS_EXAMPLES", "30"))
-PATIENCE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 LARGEST = 12 * 1024 * 1024
 
 VOTED = "voted"
@@ -46,17 +47,17 @@ PLACEHOLDER = "0000-placeholder"
 PADDING = "padding-goes-here"
 
 Outcome = str | None
-"""VOTED or the reason of the rejection, or None where the test does not say."""
+"""VOTED or the reason of the rejection, or None where both are allowed."""
 
 
 @attrs.frozen
 class Sent:
-    """A record to send, and what must become of it.
+    """A record to send, and its expected outcome.
 
     Attributes:
-        value: The record; the placeholder in it becomes the id of a voter who has not voted yet.
-        outcome: What must become of it.
-        padding: How many characters take the place of `PADDING`.
+        value: The record; the placeholder in it is replaced by the id of a voter without a vote.
+        outcome: The expected outcome.
+        padding: Number of characters that replace `PADDING`.
         timestamp: Milliseconds since 1970, or None for now.
     """
 
@@ -69,10 +70,10 @@ class Sent:
 
 
 def base() -> dict[str, Any]:
-    """A valid voter with every field, as JSON has it."""
+    """A valid voter with every field, as a JSON object."""
     return {
         "voter_id": PLACEHOLDER,
-        "voter_name": "Somebody",
+        "voter_name": "Any Name",
         "date_of_birth": "1980-02-29",
         "gender": "female",
         "nationality": "US",
@@ -91,7 +92,7 @@ TEXTS = tuple(name for name, value in base().items() if type(value) is str)
 
 
 def dumped(found: Any, *, ascii_only: bool = True) -> bytes:
-    """JSON by the standard library, which writes NaN and lone surrogates too."""
+    """JSON by the standard library, which also writes NaN and lone surrogates."""
     return json.dumps(found, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
 
 
@@ -105,7 +106,7 @@ any_json = st.recursive(
 
 @st.composite
 def without_a_field(draw: st.DrawFn) -> Sent:
-    """A voter from whom something is missing."""
+    """A voter with a missing field."""
     voter = base()
     name = draw(st.sampled_from([*voter, "state"]))
     del (voter["address"] if name == "state" else voter)[name]
@@ -114,7 +115,7 @@ def without_a_field(draw: st.DrawFn) -> Sent:
 
 @st.composite
 def with_another_type(draw: st.DrawFn) -> Sent:
-    """A voter of whom one field has a value of the wrong type."""
+    """A voter with a field of the wrong type."""
     voter = base()
     wrong: dict[str, list[Any]] = {key: [1, -0.5, True, [], {}, ["x"]] for key in TEXTS}
     wrong |= {"address": [None, "S", 1, [], [["state", "S"]]], "registered_age": ["40", 4.5, True]}
@@ -125,14 +126,14 @@ def with_another_type(draw: st.DrawFn) -> Sent:
 
 @st.composite
 def with_another_text(draw: st.DrawFn) -> Sent:
-    """A voter of whom one text is any text: empty, blank, unprintable, not storable."""
+    """A voter with any text in one field: empty, blank, unprintable, not storable."""
     voter = base()
     name = draw(st.sampled_from([*TEXTS, "state"]))
     text = draw(any_text | st.sampled_from(["", " ", "\t\n", "x" * 257, "x" * 5000]))
     (voter["address"] if name == "state" else voter)[name] = text
     outcome: Outcome = VOTED
     if any("\ud800" <= char <= "\udfff" for char in text):
-        outcome = None  # two of them may make up a character
+        outcome = None  # a pair of surrogates may form one character
     elif "\0" in text or (name in (*REQUIRED, "state", "choice") and not text.strip()):
         outcome = "malformed"
     elif name in ("voter_id", "choice"):
@@ -144,8 +145,8 @@ def with_another_text(draw: st.DrawFn) -> Sent:
 
 
 @st.composite
-def with_something_more(draw: st.DrawFn) -> Sent:
-    """A voter with a field that nobody knows: any JSON, huge numbers, deep nesting."""
+def with_an_unknown_field(draw: st.DrawFn) -> Sent:
+    """A voter with an unknown field: any JSON, huge numbers, deep nesting."""
     plain = dumped(base())
     more, outcome = draw(
         st.sampled_from(
@@ -171,7 +172,7 @@ def with_something_more(draw: st.DrawFn) -> Sent:
 
 @st.composite
 def with_a_field_twice(draw: st.DrawFn) -> Sent:
-    """A voter with a duplicated key: the last one counts, as everywhere in JSON practice."""
+    """A voter with a duplicate key, of which JSON readers use the last one."""
     voter = dumped(base())
     name = draw(st.sampled_from(sorted(base())))
     other = draw(any_json.map(dumped))
@@ -180,17 +181,17 @@ def with_a_field_twice(draw: st.DrawFn) -> Sent:
 
 @st.composite
 def damaged(draw: st.DrawFn) -> Sent:
-    """A voter whose bytes were cut, overwritten, wrapped or encoded differently."""
+    """A voter whose bytes are truncated, overwritten, wrapped or encoded differently."""
     voter = dumped(base())
-    cut = draw(st.integers(0, len(voter) - 1))
+    split = draw(st.integers(0, len(voter) - 1))
     junk = draw(st.binary(min_size=1, max_size=6))
     value, outcome = draw(
         st.sampled_from(
             [
-                (voter[:cut], "malformed"),
-                (voter[:cut] + b"\xff\xfe" + voter[cut:], "malformed"),
-                (voter[:cut] + b"\0" + voter[cut:], "malformed"),
-                (voter[:cut] + junk + voter[cut:], None),
+                (voter[:split], "malformed"),
+                (voter[:split] + b"\xff\xfe" + voter[split:], "malformed"),
+                (voter[:split] + b"\0" + voter[split:], "malformed"),
+                (voter[:split] + junk + voter[split:], None),
                 (b"[" + voter + b"]", "malformed"),
                 (voter + voter, "malformed"),
                 (voter.decode().encode("utf-16"), "malformed"),
@@ -211,7 +212,7 @@ def valid(**fields: Any) -> Sent:
 
 
 def milliseconds(year: int) -> int:
-    """The beginning of a year as Kafka's timestamps have it."""
+    """The beginning of a year as a Kafka timestamp."""
     return int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * 1000
 
 
@@ -237,7 +238,7 @@ records = st.one_of(
     without_a_field(),
     with_another_type(),
     with_another_text(),
-    with_something_more(),
+    with_an_unknown_field(),
     with_a_field_twice(),
     damaged(),
     odd_times,
@@ -246,7 +247,7 @@ records = st.one_of(
 )
 keys = st.sampled_from([None, b"", b"same", b"\xff\0"])
 placed = st.builds(
-    lambda sent, key, place: attrs.evolve(sent, key=key, partition=place),
+    lambda sent, key, position: attrs.evolve(sent, key=key, partition=position),
     records,
     keys,
     st.integers(0, 1),
@@ -254,7 +255,7 @@ placed = st.builds(
 
 
 class LiveCount:
-    """A consumer that keeps running, with what was sent to it and what it has published."""
+    """A consumer that keeps running, the records sent to it, and the decisions it has published."""
 
     def __init__(self, election: Election, consumer: Child) -> None:
         self.election = election
@@ -283,27 +284,26 @@ class LiveCount:
                 for partition in (0, 1)
             ]
         )
-        self._delivered: list[tuple[int, int]] = []
-        self.sent: dict[tuple[int, int], tuple[Sent, bytes | None, str]] = {}
+        self.sent: dict[Position, tuple[Sent, bytes | None, str]] = {}
         self.votes: list[dict[str, Any]] = []
-        self.rejections: dict[tuple[int, int], dict[str, Any]] = {}
+        self.rejections: dict[Position, dict[str, Any]] = {}
 
     def close(self) -> None:
         """Leave Kafka."""
         self._reader.close()
 
-    def send(self, batch: Sequence[Sent]) -> list[tuple[int, int]]:
-        """Register a new voter for each record, send all, and return where they are."""
+    def send(self, batch: Sequence[Sent]) -> list[Position]:
+        """Register a new voter for each record, send all records, and return their positions."""
         ids = [f"{next(self._numbers):04}{PLACEHOLDER[4:]}" for _ in batch]
         born = date(1980, 1, 1)
         add_voters(
             self.election.conn, [Voter(i, "Voter", born, "female", Address("State")) for i in ids]
         )
-        places: dict[int, tuple[int, int]] = {}
+        positions: dict[int, Position] = {}
 
         def delivered(number: int, error: KafkaError | None, message: Message) -> None:
             assert error is None, error
-            places[number] = (message.partition() or 0, message.offset() or 0)
+            positions[number] = (message.partition() or 0, message.offset() or 0)
 
         values = []
         for number, (sent, voter_id) in enumerate(zip(batch, ids, strict=True)):
@@ -320,15 +320,15 @@ class LiveCount:
                 timestamp=sent.timestamp or 0,
                 on_delivery=partial(delivered, number),
             )
-        assert self._producer.flush(PATIENCE_SECONDS) == 0
-        assert len(places) == len(batch)
-        for number, place in places.items():
-            self.sent[place] = (batch[number], values[number], ids[number])
-        return [places[number] for number in range(len(batch))]
+        assert self._producer.flush(TIMEOUT_SECONDS) == 0
+        assert len(positions) == len(batch)
+        for number, position in positions.items():
+            self.sent[position] = (batch[number], values[number], ids[number])
+        return [positions[number] for number in range(len(batch))]
 
     def await_all(self) -> None:
-        """Wait until as many votes and rejections are published as records were sent."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        """Wait until as many decisions are published as records were sent."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while len(self.votes) + len(self.rejections) < len(self.sent):
             self.consumer.check()
             assert time.monotonic() < deadline, self.consumer.log_path.read_text()[-3000:]
@@ -340,53 +340,53 @@ class LiveCount:
             if message.topic() == VOTES.name:
                 self.votes.append(found)
             else:
-                place = found["coordinates"]["partition"], found["coordinates"]["offset"]
-                assert place not in self.rejections
-                self.rejections[place] = found
+                position = found["coordinates"]["partition"], found["coordinates"]["offset"]
+                assert position not in self.rejections
+                self.rejections[position] = found
 
-    def outcome(self, place: tuple[int, int]) -> str:
-        """What the tables say has become of a record; it must have one decision only."""
+    def outcome(self, position: Position) -> str:
+        """Return the decision on a record in the tables, which must be exactly one."""
         rows = self.election.conn.execute(
             "SELECT 'voted', voter_id FROM votes WHERE (source_partition, source_offset) = (%s, %s)"
             " UNION ALL SELECT reason, NULL FROM rejections"
             " WHERE (source_partition, source_offset) = (%s, %s)",
-            place * 2,
+            position * 2,
         ).fetchall()
         assert len(rows) == 1, rows
         outcome, voter_id = rows[0]
-        assert voter_id in (None, self.sent[place][2])
+        assert voter_id in (None, self.sent[position][2])
         return str(outcome)
 
-    def check(self, places: Sequence[tuple[int, int]]) -> None:
-        """Each record has become what it must; the rejected ones can be recognised."""
-        for place in places:
-            sent, value, voter_id = self.sent[place]
-            outcome = self.outcome(place)
-            assert sent.outcome in (None, outcome), (sent.outcome, self.rejections.get(place))
+    def check(self, positions: Sequence[Position]) -> None:
+        """Check that each record has its expected outcome, and each rejection its evidence."""
+        for position in positions:
+            sent, value, voter_id = self.sent[position]
+            outcome = self.outcome(position)
+            assert sent.outcome in (None, outcome), (sent.outcome, self.rejections.get(position))
             published = [vote for vote in self.votes if vote["voter_id"] == voter_id]
             assert len(published) == (outcome == VOTED)
-            assert (place in self.rejections) == (outcome != VOTED)
+            assert (position in self.rejections) == (outcome != VOTED)
             if outcome != VOTED:
-                rejection = self.rejections[place]
+                rejection = self.rejections[position]
                 assert rejection["reason"] == outcome
                 assert rejection["size"] == len(value or b"")
                 assert rejection["sha256"] == hashlib.sha256(value or b"").hexdigest()
                 assert base64.b64decode(rejection["record_base64"]) == (value or b"")[:4096]
 
 
-def let_through(election: Election) -> None:
-    """Let the topic take records of 10 MB, and of any time."""
+def accept_any_record(election: Election) -> None:
+    """Recreate voters_topic so that it accepts records of 10 MB and of any time."""
     config = {"max.message.bytes": str(LARGEST), "message.timestamp.after.max.ms": str(2**63 - 1)}
-    generous = TopicSpec(VOTERS.name, VOTERS.config | config)
+    permissive = TopicSpec(VOTERS.name, VOTERS.config | config)
     delete_topics(election.admin, [VOTERS])
-    create_topics(election.admin, [generous], partitions=2, replication=-1)
+    create_topics(election.admin, [permissive], partitions=2, replication=-1)
     add_candidates(election.conn, [Candidate("ada", "Ada"), Candidate("bob", "Bob")])
 
 
 @contextmanager
 def live_count(election: Election, *args: str) -> Iterator[LiveCount]:
-    """A running consumer, on a topic that lets everything through."""
-    let_through(election)
+    """A running consumer, on a topic that accepts any record."""
+    accept_any_record(election)
     live = LiveCount(election, election.start("voting-consumer", "run", *args))
     try:
         yield live
@@ -396,21 +396,21 @@ def live_count(election: Election, *args: str) -> Iterator[LiveCount]:
 
 @pytest.fixture
 def live(election: Election) -> Iterator[LiveCount]:
-    """A running consumer, on a topic that lets everything through."""
+    """A running consumer, on a topic that accepts any record."""
     with live_count(election) as live:
         yield live
 
 
-def assert_over(live: LiveCount) -> None:
-    """The consumer still runs, ends when asked to, and nothing is missing or repeated."""
+def assert_complete(live: LiveCount) -> None:
+    """Check that the consumer still runs, stops on request, and has decided each record once."""
     live.consumer.check()
     assert live.consumer.stop(timeout=30) == 0, live.consumer.log_path.read_text()[-3000:]
-    findings = examine(live.election.kafka.bootstrap_servers, live.election.conn)
-    findings.assert_consistent()
-    assert findings.read == len(live.sent)
+    evidence = live.election.gather_evidence()
+    assert find_problems(evidence) == []
+    assert len(evidence.sent) == len(live.sent)
 
 
-def test_no_record_stops_the_count_or_takes_others_along(live: LiveCount) -> None:
+def test_no_record_stops_the_count_or_affects_another(live: LiveCount) -> None:
     """Bytes, JSON and damaged voters of any kind end once each, and good ballots still count."""
 
     # A consumer that has stopped fails every later example, so there is nothing to shrink.
@@ -426,21 +426,21 @@ def test_no_record_stops_the_count_or_takes_others_along(live: LiveCount) -> Non
     @example([Sent(padded, "malformed", padding=1_000_001), valid()])
     @example([attrs.evolve(valid(), timestamp=2**62, outcome="malformed"), valid()])
     @given(st.lists(placed, min_size=1, max_size=12))
-    def hold(batch: list[Sent]) -> None:
+    def check_batch(batch: list[Sent]) -> None:
         good = [attrs.evolve(valid(), partition=partition) for partition in (0, 1)]
-        places = live.send([*good, *batch, *good])
+        positions = live.send([*good, *batch, *good])
         live.await_all()
-        live.check(places)
+        live.check(positions)
 
-    hold()
-    assert_over(live)
+    check_batch()
+    assert_complete(live)
 
 
 def test_a_record_near_the_limit_is_read_and_can_be_rejected(live: LiveCount) -> None:
-    """One of 1,000,000 bytes is read; whatever its fate, its evidence is its first 4 KiB."""
+    """One of 1,000,000 bytes is decided like any other; a rejection holds its first 4 KiB."""
     room = 1_000_000 - len(padded) + len(PADDING)
     stranger = padded.replace(PLACEHOLDER.encode(), b"unknown-stranger")
-    places = live.send(
+    positions = live.send(
         [
             Sent(padded, VOTED, padding=room),
             Sent(stranger, "unregistered", padding=room),
@@ -450,17 +450,17 @@ def test_a_record_near_the_limit_is_read_and_can_be_rejected(live: LiveCount) ->
         ]
     )
     live.await_all()
-    live.check(places)
-    assert len(base64.b64decode(live.rejections[places[1]]["record_base64"])) == 4096
-    assert live.rejections[places[2]]["size"] == 1_000_000
-    assert "oversized" not in live.rejections[places[2]]["detail"]
-    assert live.rejections[places[3]]["detail"].startswith("oversized: 1,000,001 bytes")
-    assert_over(live)
+    live.check(positions)
+    assert len(base64.b64decode(live.rejections[positions[1]]["record_base64"])) == 4096
+    assert live.rejections[positions[2]]["size"] == 1_000_000
+    assert "oversized" not in live.rejections[positions[2]]["detail"]
+    assert live.rejections[positions[3]]["detail"].startswith("oversized: 1,000,001 bytes")
+    assert_complete(live)
 
 
 @pytest.fixture
 def refusing(election: Election) -> Iterator[str]:
-    """A database that refuses the vote of one voter, for a reason that nobody foresaw."""
+    """A database that refuses the vote of one voter by an unforeseen constraint."""
     refused = f"0003{PLACEHOLDER[4:]}"
     conn: psycopg.Connection = election.conn
     conn.execute(f"ALTER TABLE votes ADD CONSTRAINT unforeseen CHECK (voter_id <> '{refused}')")
@@ -468,33 +468,33 @@ def refusing(election: Election) -> Iterator[str]:
     conn.execute("ALTER TABLE votes DROP CONSTRAINT unforeseen")
 
 
-def test_a_row_that_the_database_refuses_goes_alone(refusing: str, live: LiveCount) -> None:
-    """It becomes one rejection that says so; its whole batch, second ballots too, is decided."""
+def test_a_refused_row_is_rejected_alone(refusing: str, live: LiveCount) -> None:
+    """A row that the database refuses becomes one rejection; the rest of its batch is decided."""
     batch = [valid() for _ in range(9)]
     batch[2] = attrs.evolve(batch[2], outcome="malformed")
     batch[5] = Sent(b"\0", "malformed")
-    places = live.send(batch)
+    positions = live.send(batch)
     again = Sent(batch[0].value, "already_voted")
     assert again.value is not None
     first = again.value.replace(PLACEHOLDER.encode(), f"0001{PLACEHOLDER[4:]}".encode())
-    places += live.send([attrs.evolve(again, value=first)])
+    positions += live.send([attrs.evolve(again, value=first)])
     live.await_all()
-    assert [live.outcome(place) for place in places] == [
+    assert [live.outcome(position) for position in positions] == [
         *(VOTED, VOTED, "malformed", VOTED, VOTED, "malformed", VOTED, VOTED, VOTED),
         "already_voted",
     ]
-    assert "unforeseen" in live.rejections[places[2]]["detail"]
-    assert_over(live)
+    assert "unforeseen" in live.rejections[positions[2]]["detail"]
+    assert_complete(live)
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Pacific/Kiritimati"])
 def test_times_at_the_ends_of_the_calendar_can_be_read_back(election: Election, zone: str) -> None:
-    """The database's own time zone moves no time out of the years that can be read."""
+    """The time zone of the database moves no time out of the years that can be read."""
     url = str(election.database.url)
     url += f"{'&' if '?' in url else '?'}options=-c%20timezone%3D{zone}"
     with live_count(election, f"--database-url={url}") as live:
         first, last = milliseconds(1), milliseconds(9999) + 365 * 86_400_000 - 1
-        places = live.send(
+        positions = live.send(
             [
                 attrs.evolve(valid(), timestamp=first, outcome="underage"),
                 attrs.evolve(valid(), timestamp=last),
@@ -502,7 +502,7 @@ def test_times_at_the_ends_of_the_calendar_can_be_read_back(election: Election, 
             ]
         )
         live.await_all()
-        live.check(places)
-        assert live.rejections[places[0]]["time"] == "0001-01-01T00:00:00.000Z"
+        live.check(positions)
+        assert live.rejections[positions[0]]["time"] == "0001-01-01T00:00:00.000Z"
         assert "9999-12-31T23:59:59.999Z" in {vote["voting_time"] for vote in live.votes}
-        assert_over(live)
+        assert_complete(live)

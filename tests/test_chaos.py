@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from conftest import run_module
+from testkit.processes import run_module
 
 
 def test_nothing_is_lost_or_counted_twice_while_every_part_is_killed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser, while an election is counted."""
+"""The dashboard in a real browser while an election is counted."""
 
 import os
 import re
@@ -8,19 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import running_demo
 from playwright.sync_api import Page, expect, sync_playwright
+
+from testkit.processes import running_demo
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A page of the Chromium that is installed."""
+    """A page of the installed Chromium."""
     chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
     if chromium is None:
         if os.environ.get("VOTING_TEST_BROWSER") == "required":
-            pytest.fail("no Chromium is installed, and VOTING_TEST_BROWSER asks for one")
+            pytest.fail("no Chromium is installed, but VOTING_TEST_BROWSER requires one")
         pytest.skip("no Chromium is installed")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -32,13 +33,13 @@ def page() -> Iterator[Page]:
 
 
 def counted_votes(page: Page) -> int:
-    """The number that the dashboard shows."""
+    """The number of votes that the dashboard shows."""
     text = page.get_by_test_id("stMetric").first.inner_text()
     return int(re.sub(r"\D", "", text.splitlines()[-1]))
 
 
 def test_votes_appear_while_they_are_counted(page: Page, tmp_path: Path) -> None:
-    """The number of votes rises by itself while the page is open, and Ctrl-C ends everything."""
+    """The number of votes rises while the page is open, and Ctrl-C ends everything."""
     with running_demo("--source=synthetic", "--voters=1000000", "--rate=500") as (demo, output):
         address = output.wait_for("dashboard is at", timeout=120).split()[-1]
         page.goto(address)

@@ -1,4 +1,4 @@
-"""Whole elections from one command, checked against plain arithmetic on their sources."""
+"""Whole elections by one command, checked against plain arithmetic on their sources."""
 
 import csv
 import importlib.util
@@ -7,8 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -16,26 +14,16 @@ from typing import Any
 
 import psutil
 import pytest
-from conftest import ROOT, US_2020, Election, run_demo
 from psycopg.sql import SQL, Identifier
 
+from testkit.checker.results_file import count_by, plain_totals
+from testkit.election import Election
+from testkit.paths import ROOT, US_2020
+from testkit.processes import run_demo
+from testkit.waiting import eventually
 from voting_infra.service_commands import environment_without_settings
 
-PLACES = ("source", "postgres", "votes_topic", "aggregates")
-
-
-def expected(path: Path, scale: int) -> tuple[dict[str, int], dict[str, int]]:
-    """Totals per candidate and per state: each candidate's votes in a state, divided whole."""
-    totals: Counter[tuple[str, str]] = Counter()
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            totals[row["candidate"], row["state"]] += int(row["candidatevotes"])
-    candidates: Counter[str] = Counter()
-    states: Counter[str] = Counter()
-    for (candidate, state), votes in totals.items():
-        candidates[candidate] += votes // scale
-        states[state] += votes // scale
-    return dict(+candidates), dict(+states)
+DATA_STORES = ("source", "postgres", "votes_topic", "aggregates")
 
 
 def counted(summary_file: Path, *args: str) -> dict[str, Any]:
@@ -54,24 +42,24 @@ def counted(summary_file: Path, *args: str) -> dict[str, Any]:
 def assert_totals(
     summary: dict[str, Any], candidates: dict[str, int], states: dict[str, int]
 ) -> None:
-    """Every place must hold exactly these totals."""
-    for place in PLACES:
-        assert summary[place]["candidates"] == candidates, place
-        assert summary[place]["locations"] == states, place
-        assert summary[place]["votes"] == sum(candidates.values()), place
+    """Check that every data store holds exactly these totals."""
+    for store in DATA_STORES:
+        assert summary[store]["candidates"] == candidates, store
+        assert summary[store]["locations"] == states, store
+        assert summary[store]["votes"] == sum(candidates.values()), store
 
 
 def test_the_2020_election_is_counted_exactly(tmp_path: Path) -> None:
-    """At one vote for every few thousand each total is the quotient that plain arithmetic gives."""
+    """At one ballot for every 4,000 votes each total is the quotient of plain arithmetic."""
     summary = counted(tmp_path / "out.json", "--results", str(US_2020), "--scale", "4000")
-    candidates, states = expected(US_2020, 4000)
-    assert len(states) == 51
-    assert_totals(summary, candidates, states)
+    totals = plain_totals(US_2020, 4000)
+    assert len(count_by(1, totals)) == 51
+    assert_totals(summary, count_by(0, totals), count_by(1, totals))
     assert summary["postgres"]["rejected"] == {}
 
 
 def test_another_results_file_is_counted_exactly(tmp_path: Path) -> None:
-    """Other candidates and places, rows split by mode, commas and accents: as exact."""
+    """Rows split by mode, commas, accents and repeated county names do not change the totals."""
     results = tmp_path / "results.csv"
     rows = [
         ("SÃO PAULO", "A", "ÁLVARES, LÚCIA", "PV", "ELECTION DAY", 1234),
@@ -111,7 +99,7 @@ def test_another_results_file_is_counted_exactly(tmp_path: Path) -> None:
 
 
 def stored_totals(election: Election, column: str) -> dict[str, int]:
-    """The votes per candidate or place that PostgreSQL holds."""
+    """The stored votes per candidate or state."""
     rows = election.conn.execute(
         SQL(
             "SELECT {column}, count(*) FROM votes JOIN candidates USING (candidate_id) GROUP BY 1"
@@ -121,14 +109,11 @@ def stored_totals(election: Election, column: str) -> dict[str, int]:
 
 
 def test_the_same_seed_gives_the_same_election(election: Election, tmp_path: Path) -> None:
-    """Synthetic elections on two stacks, the demo's and another, agree on every total."""
+    """Synthetic elections on the demo's stack and on another agree on every total."""
     args = ("--source=synthetic", "--voters=2000", "--seed=7")
-    for script, *options in (
-        ("voting-producer", *args),
-        ("voting-consumer", "--until-idle=1"),
-    ):
-        done = election.run(script, "run", *options)
-        assert done.returncode == 0, done.stderr
+    done = election.run("voting-producer", "run", *args)
+    assert done.returncode == 0, done.stderr
+    election.consume()
     candidates = stored_totals(election, "candidate_name")
     assert len(candidates) == 3
     assert sum(candidates.values()) == 2000
@@ -150,7 +135,7 @@ def fake_api() -> ModuleType:
 
 
 def test_people_of_the_random_user_api_vote(tmp_path: Path) -> None:
-    """Voters that came over HTTP are registered, drawn a choice and counted everywhere alike."""
+    """Voters read over HTTP are registered, given a drawn choice, and counted everywhere alike."""
     with fake_api().FakeRandomUser() as server:
         summary = counted(
             tmp_path / "out.json",
@@ -173,7 +158,7 @@ def test_people_of_the_random_user_api_vote(tmp_path: Path) -> None:
 def test_a_bad_results_file_ends_the_demo_at_once(
     tmp_path: Path, content: str | None, message: str
 ) -> None:
-    """One line says what is wrong with the file; the exit code is 2 and nothing was started."""
+    """One line says what is wrong with the file; the exit code is 2 and nothing is started."""
     results = tmp_path / "results.csv"
     if content is not None:
         results.write_text(content)
@@ -190,10 +175,10 @@ def test_a_bad_results_file_ends_the_demo_at_once(
     ("java", "message"),
     [(None, "there is no java on PATH"), ("11.0.2", "is Java 11")],
 )
-def test_without_a_java_that_will_do_the_demo_ends_at_once(
+def test_without_a_suitable_java_the_demo_ends_at_once(
     tmp_path: Path, java: str | None, message: str
 ) -> None:
-    """No Java, or one that is too old, is told in one line with what to install."""
+    """One line says that Java is missing or too old, and what to install."""
     env = environment_without_settings() | {"PATH": str(tmp_path)}
     env.pop("JAVA_HOME", None)
     if java is not None:
@@ -208,7 +193,7 @@ def test_without_a_java_that_will_do_the_demo_ends_at_once(
 
 
 def test_a_service_that_cannot_start_ends_the_demo(tmp_path: Path) -> None:
-    """The demo ends with that service's own line and exit code, and writes no summary."""
+    """The demo ends with the service's message and exit code, and writes no summary."""
     summary = tmp_path / "out.json"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -225,7 +210,7 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def count_named(name: str, processes: list[psutil.Process]) -> int:
-    """How many of the processes have a name; one that has ended has none."""
+    """How many of the processes have a name and still run."""
     count = 0
     for process in processes:
         with suppress(psutil.NoSuchProcess):
@@ -234,12 +219,12 @@ def count_named(name: str, processes: list[psutil.Process]) -> int:
 
 
 def await_end(processes: list[psutil.Process]) -> None:
-    """Wait until all of the processes have gone."""
+    """Wait until all of the processes have ended."""
     _, alive = psutil.wait_procs(processes, timeout=60)
     assert alive == []
 
 
-# What starts the demo and waits for it, as a shell does.
+# A parent of the demo that waits for it, as a shell does.
 STARTER = "import subprocess, sys; subprocess.run(sys.argv[1:])"
 
 
@@ -253,7 +238,7 @@ STARTER = "import subprocess, sys; subprocess.run(sys.argv[1:])"
     ],
 )
 def test_nothing_is_left_behind(starter: list[str], number: signal.Signals) -> None:
-    """Interrupted, terminated or killed, itself or its parent, the demo takes all its processes."""
+    """When the demo or its parent is interrupted, terminated or killed, all its processes end."""
     process = subprocess.Popen(
         [*starter, sys.executable, "-m", "voting_infra.demo", "--headless"],
         env=environment_without_settings(),
@@ -261,11 +246,13 @@ def test_nothing_is_left_behind(starter: list[str], number: signal.Signals) -> N
         start_new_session=True,
     )
     try:
-        deadline = time.monotonic() + 120
-        # Kafka's and Spark's: the last of the services has started, and something of its own.
-        while count_named("java", family(process.pid)) < 2:
-            assert time.monotonic() < deadline, "the services did not start"
-            time.sleep(0.2)
+        # Kafka's and Spark's: by then the last service has started a process of its own.
+        eventually(
+            lambda: count_named("java", family(process.pid)) == 2,
+            "two Java processes run",
+            timeout=120,
+            interval=0.2,
+        )
         processes = family(process.pid)
         process.send_signal(number)
         process.wait(timeout=60)

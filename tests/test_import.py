@@ -1,4 +1,4 @@
-"""Loading a register into a real PostgreSQL."""
+"""Importing a register into a real PostgreSQL."""
 
 import io
 import itertools
@@ -12,13 +12,7 @@ from pathlib import Path
 import attrs
 import psycopg
 import pytest
-from conftest import SCRIPTS, Election
 from structlog.testing import capture_logs
-
-from voting_core.database import connect
-from voting_core.database.voter_register import add_voters, candidates, voter_row
-from voting_core.exceptions import InputError
-from voting_core.models import Address, Candidate, Voter
 from voting_core.operator.register_file import (
     CANDIDATES,
     VOTERS,
@@ -28,6 +22,14 @@ from voting_core.operator.register_file import (
     RegisterLines,
     read_register,
 )
+
+from testkit.election import Election
+from testkit.paths import SCRIPTS
+from testkit.waiting import eventually
+from voting_core.database import connect
+from voting_core.database.voter_register import add_voters, candidates, voter_row
+from voting_core.exceptions import InputError
+from voting_core.models import Address, Candidate, Voter
 from voting_core.operator.register_import import (
     LISTED_FAULTS,
     LOGGED_FAULTS,
@@ -62,7 +64,7 @@ def file_of(directory: Path, *rows: str, name: str = "voters.csv") -> Path:
 
 
 def test_a_file_becomes_the_register(election: Election, tmp_path: Path) -> None:
-    """Every column of a candidate and of a voter arrives in its own place."""
+    """Every column of the file is stored in the column of the same name."""
     people = tmp_path / "people.csv"
     people.write_text(
         "candidate_id,candidate_name,party_affiliation,biography,campaign_platforms,photo_url\n"
@@ -103,7 +105,7 @@ def test_a_file_becomes_the_register(election: Election, tmp_path: Path) -> None
 
 
 def test_importing_again_changes_nothing(election: Election, tmp_path: Path) -> None:
-    """A row that is registered already, or stands there twice, is counted as such."""
+    """A row that is registered already, or repeated in the file, is counted as such."""
     rows = ["v1,Zoë,1980-02-29,f,Ohio,44", "v2,Bob,1990-01-01,m,Iowa,"]
     file = file_of(tmp_path, *rows, rows[0])
     once = election.run("voting", "import", "voters", str(file))
@@ -123,12 +125,12 @@ BAD = (
 
 
 def test_one_bad_row_stops_the_whole_import(election: Election, tmp_path: Path) -> None:
-    """Each is told in a line with its row and line, the exit code is 2, nothing is stored."""
+    """Each bad row is named with its line, the exit code is 2, and nothing is stored."""
     result = election.run("voting", "import", "voters", str(file_of(tmp_path, *BAD)))
     assert result.returncode == 2
-    told = [line for line in result.stderr.splitlines() if not line.startswith("{")]
+    messages = [line for line in result.stderr.splitlines() if not line.startswith("{")]
     name = tmp_path / "voters.csv"
-    assert told == [
+    assert messages == [
         f"{name}: row 1 (line 2): date_of_birth: day is out of range for month",
         f"{name}: row 3 (line 5): 'v2' differs from row 2 (line 3) in address_state",
         f"{name}: row 4 (line 6): voter_name: must not be empty",
@@ -138,7 +140,7 @@ def test_one_bad_row_stops_the_whole_import(election: Election, tmp_path: Path) 
 
 
 def test_bad_rows_may_be_skipped(election: Election, tmp_path: Path) -> None:
-    """The others are registered; the bad ones are counted, and named in the log."""
+    """The good rows are registered; the bad ones are counted, and named in the log."""
     result = election.run("voting", "import", "voters", str(file_of(tmp_path, *BAD)), "--skip-bad")
     assert result.returncode == 0, result.stderr
     assert result.stdout == "4 voters read: 1 new, 0 already registered, 3 skipped\n"
@@ -155,10 +157,10 @@ def test_bad_rows_may_be_skipped(election: Election, tmp_path: Path) -> None:
         ("", "is empty"),
     ],
 )
-def test_a_file_that_holds_nothing_usable_is_told(
+def test_a_file_without_any_good_row_is_an_error(
     election: Election, tmp_path: Path, content: str, message: str
 ) -> None:
-    """The exit code is 2 also where bad rows may be skipped."""
+    """The exit code is 2 even where bad rows may be skipped."""
     file = tmp_path / "voters.csv"
     file.write_text(content)
     result = election.run("voting", "import", "voters", str(file), "--skip-bad")
@@ -167,7 +169,7 @@ def test_a_file_that_holds_nothing_usable_is_told(
 
 
 def test_standard_input_needs_a_format(election: Election) -> None:
-    """A pipe is read like a file once its format is told."""
+    """A pipe is read like a file if its format is given."""
     command = [str(SCRIPTS / "voting"), "import", "candidates", "-"]
     line = b'{"candidate_id": "ada", "candidate_name": "Ada"}\n'
     results = [
@@ -187,7 +189,7 @@ def test_standard_input_needs_a_format(election: Election) -> None:
 
 
 def test_a_registered_voter_is_never_changed(election: Election) -> None:
-    """A row that says something else is bad, and the register keeps what it has."""
+    """A row that differs from the registered one is bad, and the register stays as it is."""
     import_register(election.conn, VOTERS, entries([voter(1)]))
     arriving = [voter(1, state="Utah"), voter(1), voter(2), voter(1, state="Iowa")]
     report = import_register(election.conn, VOTERS, entries(arriving), skip_bad=True)
@@ -206,7 +208,7 @@ def test_a_registered_voter_is_never_changed(election: Election) -> None:
 
 
 def test_a_candidate_that_differs_is_bad(election: Election) -> None:
-    """Candidates are told apart by all of their columns, as voters are."""
+    """All columns of a candidate are compared, as those of a voter are."""
     rows = [("ada", "Ada", "", "", "", ""), ("ada", "Ada", "Engines", "", "", "x")]
     report = import_register(
         election.conn, CANDIDATES, [Entry(n, n, row) for n, row in enumerate(rows, start=1)]
@@ -218,8 +220,8 @@ def test_a_candidate_that_differs_is_bad(election: Election) -> None:
     assert candidates(election.conn) == {}
 
 
-def test_no_age_is_not_another_age(election: Election) -> None:
-    """An age that is not told equals itself and differs from one that is."""
+def test_a_missing_age_equals_only_a_missing_age(election: Election) -> None:
+    """A row without an age is the same as another without one, and differs from one with it."""
     without = voter(1)
     with_age = attrs.evolve(without, registered_age=44)
     report = import_register(election.conn, VOTERS, entries([without, without, with_age]))
@@ -228,8 +230,8 @@ def test_no_age_is_not_another_age(election: Election) -> None:
     ]
 
 
-def test_reading_ends_when_enough_is_wrong(election: Election) -> None:
-    """A file that is wrong throughout is not read to its end, which here it has not."""
+def test_reading_ends_after_enough_bad_rows(election: Election) -> None:
+    """A file of bad rows is not read to its end; this one is endless."""
     endless = (Fault(row, row, "wrong") for row in itertools.count(1))
     report = import_register(election.conn, VOTERS, endless)
     assert (report.rows, report.bad, len(report.faults)) == (LISTED_FAULTS,) * 3
@@ -237,7 +239,7 @@ def test_reading_ends_when_enough_is_wrong(election: Election) -> None:
 
 
 def test_many_skipped_rows_do_not_fill_the_log(election: Election) -> None:
-    """Bad rows and differing ones are all counted, but only the first are named."""
+    """All bad and differing rows are counted, but only the first are logged."""
     count = LOGGED_FAULTS + 50
     import_register(election.conn, VOTERS, entries(voter(n) for n in range(count)))
     arriving: list[Entry | Fault] = [Fault(0, 1, "wrong")]
@@ -253,7 +255,7 @@ def test_many_skipped_rows_do_not_fill_the_log(election: Election) -> None:
 
 
 def test_an_error_while_reading_leaves_the_register_as_it_was(election: Election) -> None:
-    """The connection can be used again afterwards."""
+    """The import is rolled back, and the connection can be used again."""
 
     def broken() -> Iterator[Entry]:
         yield from entries([voter(1)])
@@ -265,8 +267,8 @@ def test_an_error_while_reading_leaves_the_register_as_it_was(election: Election
     assert import_register(election.conn, VOTERS, entries([voter(1)])).added == 1
 
 
-def test_what_others_register_meanwhile_is_compared_too(election: Election) -> None:
-    """An import waits for those who register, and finds what they have."""
+def test_rows_of_concurrent_transactions_are_compared_too(election: Election) -> None:
+    """An import waits for a transaction that registers voters, and then sees its rows."""
     reports: list[ImportReport] = []
 
     def run() -> None:
@@ -280,20 +282,17 @@ def test_what_others_register_meanwhile_is_compared_too(election: Election) -> N
         thread.start()
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'test-import'"
         waiting += " AND wait_event_type = 'Lock'"
-        pause = threading.Event()
-        for _ in range(1000):
-            if election.conn.execute(waiting).fetchone() == (1,):
-                break
-            pause.wait(0.02)
-        else:
-            pytest.fail("the import did not wait for the other")
+        eventually(
+            lambda: election.conn.execute(waiting).fetchone() == (1,),
+            "the import waits for the other transaction",
+        )
     thread.join(30)
     assert [(r.added, r.already_registered, r.bad) for r in reports] == [(1, 1, 1)]
     assert registered(election.conn)["v000002"] == "Utah"
 
 
 def test_ballots_are_decided_while_a_register_is_stored(election: Election) -> None:
-    """A vote of a registered voter does not wait for an import that stores others."""
+    """A vote of a registered voter does not wait for an import of other voters."""
     import_register(election.conn, VOTERS, entries([voter(1)]))
     election.conn.execute("INSERT INTO candidates (candidate_id, candidate_name) VALUES ('a','A')")
     with connect(election.database) as other:
@@ -326,7 +325,7 @@ def test_memory_does_not_grow_with_the_file(election: Election) -> None:
 
 
 class LineFile(io.BytesIO):
-    """A file whose lines are made when they are read."""
+    """A file whose lines are generated when they are read."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = iter(lines)

@@ -1,27 +1,27 @@
-"""Single interleavings, each of which a rule of the protocol exists for."""
+"""Single interleavings, each of which a rule of the protocol excludes or makes harmless."""
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import Any
 
 import psycopg
 import pytest
-from checker import read_topic
 from confluent_kafka import Consumer, Producer, TopicPartition
-from conftest import Election
 from structlog.testing import capture_logs
-from test_consumer import CANDIDATES, assert_counted, consume, ready
 
+from testkit.checker.kafka_topics import read_topic
+from testkit.election import Election
+from testkit.sample_ballots import CANDIDATES, assert_counted
+from testkit.waiting import eventually, is_blocked
+from voting_consumer.batch import Batch, generation_of
 from voting_consumer.decisions import DecidedRange, Decider
-from voting_consumer.loop import BallotConsumer, Batch, generation_of
+from voting_consumer.loop import BallotConsumer
 from voting_consumer.publisher import Publisher, TransactionAborted
 from voting_consumer.settings import ConsumerSettings
-from voting_consumer.validation import Record
+from voting_consumer.validation import BallotRecord
 from voting_core.checkpoint import OutputPosition, PartitionCheckpoint, encode_checkpoint
 from voting_core.database.decisions import RecordRange
 from voting_core.database.voter_register import add_candidates, add_voters
@@ -30,11 +30,7 @@ from voting_core.models import Address, Coordinates, StoredVote, Vote, Voter
 from voting_core.serialization import encode_vote, encode_voter
 from voting_core.topics import VOTERS, VOTES, VOTES_PER_CANDIDATE, VOTING_PROGRESS
 
-__all__ = ["ready"]
-
-PATIENCE_SECONDS = 30.0
-MOMENT_SECONDS = 1.0
-"""How long to see that nothing happens; a rule that is missing lets it happen at once."""
+TIMEOUT_SECONDS = 30.0
 
 GROUP = "voting-consumer"
 
@@ -44,33 +40,20 @@ def settings_of(election: Election, instance: str = "one") -> ConsumerSettings:
     return ConsumerSettings(election.kafka, election.database, instance=instance)
 
 
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def is_still_waiting(future: "Future[Any]") -> bool:
-    """Whether something has not ended after a moment in which it could have."""
-    return not wait([future], MOMENT_SECONDS).done
-
-
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
-    """Somebody else to do things at the same time."""
+    """Threads for calls that run at the same time."""
     with ThreadPoolExecutor() as pool:
         yield pool
 
 
 def never() -> bool:
-    """Nobody asks the consumer to stop."""
+    """The consumer is not asked to stop."""
     return False
 
 
-class HeldDecider(Decider):
-    """A decider that stops inside its transaction, before or after it decides what is undecided."""
+class PausedDecider(Decider):
+    """A decider that pauses inside its transaction, before or after it decides on new records."""
 
     def __init__(self, settings: ConsumerSettings, where: str) -> None:
         super().__init__(settings, never)
@@ -78,22 +61,25 @@ class HeldDecider(Decider):
         self.reached = threading.Event()
         self.go_on = threading.Event()
 
-    def _hold(self, where: str) -> None:
+    def _pause(self, where: str) -> None:
         if where == self._where:
             self.reached.set()
-            assert self.go_on.wait(PATIENCE_SECONDS)
+            assert self.go_on.wait(TIMEOUT_SECONDS)
 
-    def _decide_new(self, conn: psycopg.Connection, records: Sequence[Record]) -> None:
-        self._hold("before")
-        super()._decide_new(conn, records)
-        self._hold("after")
+    def decide_new(self, conn: psycopg.Connection, records: Sequence[BallotRecord]) -> None:
+        """Decide, with a pause."""
+        self._pause("before")
+        super().decide_new(conn, records)
+        self._pause("after")
 
 
-def batch_of(people: Sequence[Voter], partition: int = 0) -> tuple[list[Record], list[RecordRange]]:
-    """A ballot of each, and a record that is none, as the records of a partition."""
-    values = [*map(encode_voter, people), b"no ballot"]
+def batch_of(
+    voters: Sequence[Voter], partition: int = 0
+) -> tuple[list[BallotRecord], list[RecordRange]]:
+    """A ballot of each voter, and one malformed record, as the records of a partition."""
+    values = [*map(encode_voter, voters), b"no ballot"]
     records = [
-        Record(Coordinates("T", partition, offset), 1_700_000_000_000, value)
+        BallotRecord(Coordinates("T", partition, offset), 1_700_000_000_000, value)
         for offset, value in enumerate(values)
     ]
     return records, [RecordRange("T", partition, 0, len(records))]
@@ -102,27 +88,31 @@ def batch_of(people: Sequence[Voter], partition: int = 0) -> tuple[list[Record],
 def decide_at_the_same_time(
     election: Election, pool: ThreadPoolExecutor, where: str, second_partition: int
 ) -> tuple[list[DecidedRange], list[DecidedRange]]:
-    """Let one consumer decide while another is held in its transaction; the held one's first."""
+    """Decide while another consumer is paused in its transaction; return the paused one's first."""
     add_candidates(election.conn, CANDIDATES)
-    people = [
+    voters = [
         Voter(f"v{n}", "V", date(1980, 1, 1), "male", Address("S"), choice="ada") for n in range(9)
     ]
-    add_voters(election.conn, people)
-    held, other = HeldDecider(settings_of(election), where), Decider(settings_of(election), never)
+    add_voters(election.conn, voters)
+    paused = PausedDecider(settings_of(election), where)
+    other = Decider(settings_of(election), never)
     try:
-        first = pool.submit(held.decide, *batch_of(people))
-        assert held.reached.wait(PATIENCE_SECONDS)
-        second = pool.submit(other.decide, *batch_of(people, second_partition))
-        eventually(lambda: second.done() or somebody_waits_for_a_lock(election.conn))
-        held.go_on.set()
-        return first.result(PATIENCE_SECONDS), second.result(PATIENCE_SECONDS)
+        first = pool.submit(paused.decide, *batch_of(voters))
+        assert paused.reached.wait(TIMEOUT_SECONDS)
+        second = pool.submit(other.decide, *batch_of(voters, second_partition))
+        eventually(
+            lambda: second.done() or a_consumer_waits_for_a_lock(election.conn),
+            "the second decider has returned or waits",
+        )
+        paused.go_on.set()
+        return first.result(TIMEOUT_SECONDS), second.result(TIMEOUT_SECONDS)
     finally:
-        held.go_on.set()
-        held.close()
+        paused.go_on.set()
+        paused.close()
         other.close()
 
 
-def somebody_waits_for_a_lock(conn: psycopg.Connection) -> bool:
+def a_consumer_waits_for_a_lock(conn: psycopg.Connection) -> bool:
     """Whether a consumer's connection waits for another transaction."""
     return bool(
         conn.execute(
@@ -132,10 +122,10 @@ def somebody_waits_for_a_lock(conn: psycopg.Connection) -> bool:
     )
 
 
-def test_two_deciders_on_one_partition_come_to_one_decision(
+def test_two_deciders_on_one_partition_make_one_decision(
     election: Election, pool: ThreadPoolExecutor
 ) -> None:
-    """Who comes while another decides waits, and then finds what the other one has decided."""
+    """The second decider waits for the first, and then finds its decisions."""
     first, second = decide_at_the_same_time(election, pool, "before", second_partition=0)
     assert first == second
     assert len(first[0].votes) == 9
@@ -145,7 +135,7 @@ def test_two_deciders_on_one_partition_come_to_one_decision(
 def test_one_voter_on_two_partitions_has_one_vote(
     election: Election, pool: ThreadPoolExecutor
 ) -> None:
-    """Ballots of the same voters, decided at the same time, count once, whoever comes second."""
+    """Of two ballots of a voter that are decided at the same time, one counts."""
     first, second = decide_at_the_same_time(election, pool, "after", second_partition=1)
     assert len(first[0].votes) == 9
     assert second[0].votes == []
@@ -162,42 +152,45 @@ def begin_transaction(election: Election, name: str) -> Producer:
             "transaction.timeout.ms": 60_000,
         }
     )
-    producer.init_transactions(PATIENCE_SECONDS)
+    producer.init_transactions(TIMEOUT_SECONDS)
     producer.begin_transaction()
     return producer
 
 
-def progress_of(partition: int, offset: int) -> PartitionCheckpoint:
-    """Progress of some topic."""
+def checkpoint_at(partition: int, offset: int) -> PartitionCheckpoint:
+    """A checkpoint of a partition of the topic T."""
     return PartitionCheckpoint(
         "T", partition, OutputPosition("V", offset), OutputPosition("R", offset)
     )
 
 
-def produce_progress(producer: Producer, progress: PartitionCheckpoint) -> None:
-    """Send progress, and see that it is in the log."""
-    producer.produce(VOTING_PROGRESS.name, encode_checkpoint(progress), progress.key)
-    assert producer.flush(PATIENCE_SECONDS) == 0
+def produce_checkpoint(producer: Producer, checkpoint: PartitionCheckpoint) -> None:
+    """Produce a checkpoint and wait until it is in the log."""
+    producer.produce(VOTING_PROGRESS.name, encode_checkpoint(checkpoint), checkpoint.key)
+    assert producer.flush(TIMEOUT_SECONDS) == 0
 
 
-def test_progress_behind_an_open_transaction_is_waited_for(
+def test_a_checkpoint_behind_an_open_transaction_is_waited_for(
     election: Election, pool: ThreadPoolExecutor
 ) -> None:
-    """What was aborted is not read; what is committed behind an open transaction is."""
+    """Aborted checkpoints are not read; one committed behind an open transaction is."""
     still_open, committed, aborted = (
         begin_transaction(election, name) for name in ("open", "committed", "aborted")
     )
-    produce_progress(still_open, progress_of(1, 50))
-    produce_progress(committed, progress_of(0, 10))
-    committed.commit_transaction(PATIENCE_SECONDS)
-    produce_progress(aborted, progress_of(0, 99))
-    aborted.abort_transaction(PATIENCE_SECONDS)
-    found = pool.submit(read_checkpoints, election.kafka, election.admin, "T")
+    produce_checkpoint(still_open, checkpoint_at(1, 50))
+    produce_checkpoint(committed, checkpoint_at(0, 10))
+    committed.commit_transaction(TIMEOUT_SECONDS)
+    produce_checkpoint(aborted, checkpoint_at(0, 99))
+    aborted.abort_transaction(TIMEOUT_SECONDS)
+    checkpoints = pool.submit(read_checkpoints, election.kafka, election.admin, "T")
     try:
-        assert is_still_waiting(found)
+        assert is_blocked(checkpoints)
     finally:
-        still_open.commit_transaction(PATIENCE_SECONDS)
-    assert found.result(PATIENCE_SECONDS) == {0: progress_of(0, 10), 1: progress_of(1, 50)}
+        still_open.commit_transaction(TIMEOUT_SECONDS)
+    assert checkpoints.result(TIMEOUT_SECONDS) == {
+        0: checkpoint_at(0, 10),
+        1: checkpoint_at(1, 50),
+    }
 
 
 def test_an_aborted_vote_is_not_tallied(election: Election) -> None:
@@ -206,22 +199,17 @@ def test_an_aborted_vote_is_not_tallied(election: Election) -> None:
     for producer, voter_id in ((aborted, "a"), (committed, "c")):
         vote = Vote(Coordinates("T", 0, 0), voter_id, "ada", datetime.now(UTC), "S", "female", 40)
         producer.produce(VOTES.name, encode_vote(StoredVote(vote, "Ada", "")), voter_id)
-        assert producer.flush(PATIENCE_SECONDS) == 0
-    aborted.abort_transaction(PATIENCE_SECONDS)
-    committed.commit_transaction(PATIENCE_SECONDS)
-    options = "--spark-conf=spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-    done = election.run(
-        *("voting-stream", "run", "--trigger=available-now", "--master=local[1]", options),
-        timeout=240,
-    )
-    assert done.returncode == 0, done.stderr
+        assert producer.flush(TIMEOUT_SECONDS) == 0
+    aborted.abort_transaction(TIMEOUT_SECONDS)
+    committed.commit_transaction(TIMEOUT_SECONDS)
+    election.tally()
     totals = read_topic(election.kafka.bootstrap_servers, VOTES_PER_CANDIDATE.name)
     assert [json.loads(value)["total_votes"] for _, value in totals] == [1]
 
 
 @contextmanager
 def member(election: Election) -> Iterator[Consumer]:
-    """A member of the consumers' group, with a place in it."""
+    """A member of the consumers' group."""
     consumer = Consumer(
         {
             "bootstrap.servers": election.kafka.bootstrap_servers,
@@ -232,39 +220,39 @@ def member(election: Election) -> Iterator[Consumer]:
     )
     consumer.subscribe([VOTERS.name])
 
-    def joined() -> bool:
+    def has_joined() -> bool:
         consumer.poll(0.1)
         return generation_of(consumer.consumer_group_metadata()) >= 0
 
     try:
-        eventually(joined)
+        eventually(has_joined, "the consumer has joined its group")
         yield consumer
     finally:
         consumer.close()
 
 
 def test_a_batch_of_an_earlier_generation_is_not_published(election: Election) -> None:
-    """Kafka refuses what was polled before the partitions went to somebody else."""
+    """Kafka refuses a batch that was polled before its partitions were reassigned."""
     with member(election) as former:
         metadata = former.consumer_group_metadata()
     publisher = Publisher(election.kafka, "late")
     nothing = DecidedRange(RecordRange("T", 0, 0, 5), [], [])
     with member(election), pytest.raises(TransactionAborted):
         publisher.publish(
-            [(nothing, progress_of(0, 0))], [TopicPartition(VOTERS.name, 0, 5)], metadata
+            [(nothing, checkpoint_at(0, 0))], [TopicPartition(VOTERS.name, 0, 5)], metadata
         )
     assert read_checkpoints(election.kafka, election.admin, "T") == {}
     with member(election) as present:
         publisher.publish(
-            [(nothing, progress_of(0, 0))],
+            [(nothing, checkpoint_at(0, 0))],
             [TopicPartition(VOTERS.name, 0, 5)],
             present.consumer_group_metadata(),
         )
-    assert read_checkpoints(election.kafka, election.admin, "T") == {0: progress_of(0, 5)}
+    assert read_checkpoints(election.kafka, election.admin, "T") == {0: checkpoint_at(0, 5)}
 
 
 @pytest.fixture
-def outsider(ready: Election) -> Iterator[BallotConsumer]:
+def non_member(ready: Election) -> Iterator[BallotConsumer]:
     """A consumer that has not joined its group."""
     settings = settings_of(ready)
     decider = Decider(settings, never)
@@ -272,53 +260,53 @@ def outsider(ready: Election) -> Iterator[BallotConsumer]:
         settings, ready.admin, decider, Publisher(ready.kafka, settings.transactional_id)
     )
     yield consumer
-    consumer._consumer.close()
+    consumer.close()
     decider.close()
 
 
-def test_who_is_no_member_of_the_group_takes_no_batch(outsider: BallotConsumer) -> None:
-    """Kafka would not check the generation of nobody, so records read by nobody are dropped."""
-    outsider._resume([0, 1])
+def test_a_consumer_outside_its_group_drops_what_it_polls(non_member: BallotConsumer) -> None:
+    """Kafka does not check the generation of a consumer without one, so its batches are dropped."""
+    non_member.resume([0, 1])
 
-    def dropped() -> bool:
-        assert outsider._poll() is None
+    def has_dropped() -> bool:
+        assert non_member.poll() is None
         return any(entry["event"].startswith("batch dropped") for entry in logs)
 
     with capture_logs() as logs:
-        eventually(dropped)
+        eventually(has_dropped, "a batch is dropped")
 
 
-def test_a_resuming_consumer_waits_for_a_commit_that_is_under_way(
-    ready: Election, outsider: BallotConsumer, pool: ThreadPoolExecutor
+def test_a_resuming_consumer_waits_for_a_commit_in_flight(
+    ready: Election, non_member: BallotConsumer, pool: ThreadPoolExecutor
 ) -> None:
     """A former owner whose offsets Kafka has accepted may still publish: its end is waited for."""
     former = begin_transaction(ready, "former")
     with member(ready) as owner:
         former.send_offsets_to_transaction(
-            [TopicPartition(VOTERS.name, 0, 5)], owner.consumer_group_metadata(), PATIENCE_SECONDS
+            [TopicPartition(VOTERS.name, 0, 5)], owner.consumer_group_metadata(), TIMEOUT_SECONDS
         )
-    stable = pool.submit(outsider._await_stable_offsets, [0, 1])
+    stable = pool.submit(non_member.resume, [0, 1])
     try:
-        assert is_still_waiting(stable)
+        assert is_blocked(stable)
     finally:
-        former.commit_transaction(PATIENCE_SECONDS)
-    stable.result(PATIENCE_SECONDS)
+        former.commit_transaction(TIMEOUT_SECONDS)
+    stable.result(TIMEOUT_SECONDS)
 
 
 def test_a_batch_is_published_in_the_generation_in_which_it_was_polled(
-    ready: Election, outsider: BallotConsumer
+    ready: Election, non_member: BallotConsumer
 ) -> None:
-    """What the group has become since does not matter: the batch goes by its own metadata."""
+    """Kafka checks the batch's own metadata, not the consumer's of the moment of publication."""
     with member(ready) as former:
         metadata = former.consumer_group_metadata()
-    outsider._resume([0, 1])
+    non_member.resume([0, 1])
     voters_id = topic_ids(ready.admin, [VOTERS])[VOTERS.name]
     reader = open_reader(ready.kafka, [TopicPartition(VOTERS.name, 0, 0)])
-    message = reader.consume(1, PATIENCE_SECONDS)[0]
+    message = reader.consume(1, TIMEOUT_SECONDS)[0]
     reader.close()
-    record = Record(Coordinates(voters_id, 0, 0), message.timestamp()[1], message.value())
-    outsider._decide_and_publish(Batch([record], metadata))
+    record = BallotRecord(Coordinates(voters_id, 0, 0), message.timestamp()[1], message.value())
+    non_member.decide_and_publish(Batch([record], metadata))
     assert read_topic(ready.kafka.bootstrap_servers, VOTES.name) == []
     assert read_checkpoints(ready.kafka, ready.admin, voters_id) == {}
-    consume(ready)
+    ready.consume()
     assert_counted(ready)

@@ -1,4 +1,4 @@
-"""What docs/live-count.md tells: a register from files, ballots from any client."""
+"""What docs/how-to/live-register.md describes: a register from files, ballots from any client."""
 
 import os
 import re
@@ -11,15 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Election
 
+from testkit.election import Election
+from testkit.paths import ROOT
 from voting_core.service.java import find_java
 from voting_infra.kafka_libs import resolve_kafka_libs
-from voting_infra.logs import cache_directory
 
 EXAMPLES = ROOT / "docs" / "examples"
-GUIDE = ROOT / "docs" / "live-count.md"
-DECIDE = ("voting-consumer", "run", "--until-idle=0.5")
+GUIDE = ROOT / "docs" / "how-to" / "live-register.md"
 
 
 @pytest.fixture
@@ -41,16 +40,15 @@ def cast(election: Election) -> None:
 
 
 def decided(election: Election, *options: str) -> tuple[dict[str, str], Counter[str]]:
-    """Let the consumer decide on what came; return the votes and how many rejections."""
-    result = election.run(*DECIDE, *options)
-    assert result.returncode == 0, result.stderr
+    """Decide on the ballots; return the choice of each voter and the number of rejections."""
+    election.consume(*options)
     votes = election.conn.execute("SELECT voter_id, candidate_id FROM votes").fetchall()
     rejections = election.conn.execute("SELECT reason FROM rejections").fetchall()
     return dict(votes), Counter(reason for (reason,) in rejections)
 
 
 def test_the_example_client_casts_a_ballot_that_counts(registered: Election) -> None:
-    """Sent twice it counts once; without an argument the variable says where Kafka is."""
+    """Sent twice it counts once; without an argument a variable says where Kafka is."""
     cast(registered)
     again = [sys.executable, str(EXAMPLES / "cast_ballot.py")]
     subprocess.run(again, env=registered.environment(), check=True, timeout=60)
@@ -59,13 +57,10 @@ def test_the_example_client_casts_a_ballot_that_counts(registered: Election) -> 
 
 @pytest.fixture
 def console_producer(registered: Election, tmp_path: Path) -> Callable[[str], None]:
-    """Runs the guide's line for Kafka's own client, for a voter."""
+    """Runs the guide's line for Kafka's console producer, with another voter's id."""
     (line,) = re.findall(r"^echo .*kafka-console-producer\.sh.*$", GUIDE.read_text("utf-8"), re.M)
     java = find_java(os.environ)
-    settings = os.environ.get("VOTING_IVY_SETTINGS")
-    libs = resolve_kafka_libs(
-        registered.supervisor, java, cache_directory(), Path(settings) if settings else None
-    )
+    libs = resolve_kafka_libs(registered.supervisor, java, os.environ)
     script = tmp_path / "kafka-console-producer.sh"
     command = shlex.join([str(java.path), "-cp", libs.class_path])
     script.write_text(f'#!/bin/sh\nexec {command} org.apache.kafka.tools.ConsoleProducer "$@"\n')
@@ -83,7 +78,7 @@ def console_producer(registered: Election, tmp_path: Path) -> Callable[[str], No
 def test_the_guides_console_producer_casts_a_ballot_that_counts(
     registered: Election, console_producer: Callable[[str], None]
 ) -> None:
-    """The line is run as it stands in the guide."""
+    """The line is run exactly as in the guide."""
     console_producer("OH-000018")
     assert decided(registered) == ({"OH-000018": "victor-hale"}, {})
 
@@ -91,7 +86,7 @@ def test_the_guides_console_producer_casts_a_ballot_that_counts(
 def test_all_clients_send_a_voters_ballots_to_one_partition(
     registered: Election, console_producer: Callable[[str], None]
 ) -> None:
-    """The first ballot counts, whichever client sent it, since both come in one order."""
+    """The first ballot counts, whichever client sent it, since one partition has one order."""
     console_producer("OH-000017")
     cast(registered)
     assert decided(registered) == ({"OH-000017": "victor-hale"}, {"already_voted": 1})
@@ -101,8 +96,8 @@ def test_all_clients_send_a_voters_ballots_to_one_partition(
     assert len(rows) == 1
 
 
-def test_the_consumer_keeps_polling_hours(registered: Election) -> None:
-    """A ballot before the opening is rejected, and does not use up the vote."""
+def test_ballots_outside_the_polling_hours_are_rejected(registered: Election) -> None:
+    """A ballot before the opening is rejected, and the voter can still vote later."""
     soon = datetime.now(UTC) + timedelta(hours=1)
     cast(registered)
     assert decided(registered, f"--polls-open={soon.isoformat()}") == ({}, {"outside_hours": 1})

@@ -1,4 +1,4 @@
-"""Reconciling on real Kafka and PostgreSQL: every fault is found, and what is in flight is not.
+"""Reconciling on real Kafka and PostgreSQL: every fault is found, in-flight records are none.
 
 The aggregates are written by the tests themselves, in the stream's format.
 """
@@ -7,18 +7,18 @@ import json
 import re
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
-from conftest import SCRIPTS, Election
-from test_consumer import CANDIDATES, QUICK, consume, send
 
+from testkit.consumer_faults import kill_consumer
+from testkit.election import Election
+from testkit.paths import SCRIPTS
+from testkit.sample_ballots import CANDIDATES, send_ballots
 from voting_core import topics
 from voting_core.database.voter_register import add_candidates, add_voters
 from voting_core.kafka import delete_topics, position, read_to_end, topic_ids
@@ -33,8 +33,8 @@ RULES = Recount(DrawSettings(), PollingHours())
 Totals = Counter[tuple[str, bytes, tuple[tuple[str, Any], ...]]]
 
 
-def people() -> list[Voter]:
-    """Forty registered voters: every tenth under age, every fifth leaves the choice to the draw."""
+def forty_voters() -> list[Voter]:
+    """Registered voters: every tenth is under age, every fifth leaves the choice to the draw."""
     return [
         Voter(
             voter_id=f"v{number:02}",
@@ -48,8 +48,8 @@ def people() -> list[Voter]:
     ]
 
 
-def tally(election: Election, *, votes: int | None = None) -> None:
-    """Write the totals of votes_topic, of its first votes only if so asked, as the stream does."""
+def write_totals(election: Election, *, votes: int | None = None) -> None:
+    """Write the totals of votes_topic, or of its first votes, in the stream's format."""
     votes_topic_id = topic_ids(election.admin, [topics.VOTES])[topics.VOTES.name]
     totals: Totals = Counter()
     last: dict[int, int] = {}
@@ -94,41 +94,41 @@ def tally(election: Election, *, votes: int | None = None) -> None:
 
 
 def append(election: Election, topic: str, key: bytes, value: Mapping[str, Any] | bytes) -> None:
-    """Put a record on a topic, as anybody could who may write to it."""
+    """Put a record on a topic, as any client with write access can."""
     producer = Producer({"bootstrap.servers": election.kafka.bootstrap_servers})
     producer.produce(topic, value if isinstance(value, bytes) else json.dumps(value), key)
     assert producer.flush(30) == 0
 
 
 def records(election: Election, topic: topics.TopicSpec) -> list[tuple[bytes, dict[str, Any]]]:
-    """The records of a topic, as key and value."""
+    """The records of a topic, each as key and value."""
     messages = read_to_end(election.kafka, election.admin, topic.name)
     return [(m.key() or b"", json.loads(m.value() or b"")) for m in messages]
 
 
 @pytest.fixture
 def counted(election: Election) -> Election:
-    """An election that is counted to its end: 36 votes, 6 rejections, 42 records."""
+    """A completely counted election: 36 votes, 6 rejections, 42 records."""
     add_candidates(election.conn, CANDIDATES)
-    add_voters(election.conn, people())
-    send(election, [*people(), b"\xff not JSON \x00", people()[0]])
-    consume(election)
-    tally(election)
+    add_voters(election.conn, forty_voters())
+    send_ballots(election, [*forty_voters(), b"\xff not JSON \x00", forty_voters()[0]])
+    election.consume()
+    write_totals(election)
     return election
 
 
-def look(election: Election, recount: Recount | None = None) -> Reconciliation:
-    """Reconcile in this process."""
+def reconciled(election: Election, recount: Recount | None = None) -> Reconciliation:
+    """The result of reconciling in this process."""
     return reconcile(election.kafka, election.admin, election.conn, recount=recount, patience=0.2)
 
 
-def found(election: Election, recount: Recount | None = None) -> dict[str, dict[str, int]]:
+def differences(election: Election, recount: Recount | None = None) -> dict[str, dict[str, int]]:
     """The numbers of each figure that disagrees."""
-    return {each.figure: dict(each.found) for each in look(election, recount).differences}
+    return {each.figure: dict(each.found) for each in reconciled(election, recount).differences}
 
 
 def test_a_counted_election_agrees_everywhere(counted: Election) -> None:
-    """Nothing differs, nothing is in flight, the recount agrees, and nothing is left behind."""
+    """Nothing differs, nothing is in flight, the recount agrees, no temporary table remains."""
     done = counted.run("voting", "reconcile", "--deep", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     verdict = json.loads(done.stdout)
@@ -137,12 +137,12 @@ def test_a_counted_election_agrees_everywhere(counted: Election) -> None:
     assert not any(verdict["in_flight"].values())
     counts = verdict["counts"]
     assert counts["voters_topic"]["records"] == 42
-    for place in ("postgres", "votes_topic", "aggregates", "recount"):
-        assert counts[place]["votes"] == 36, place
-        assert counts[place]["candidates"] == counts["postgres"]["candidates"]
-    for place in ("postgres", "rejected_votes_topic", "recount"):
-        assert counts[place]["rejected"] == {"already_voted": 1, "malformed": 1, "underage": 4}
-    look(counted)
+    for store in ("postgres", "votes_topic", "aggregates", "recount"):
+        assert counts[store]["votes"] == 36, store
+        assert counts[store]["candidates"] == counts["postgres"]["candidates"]
+    for store in ("postgres", "rejected_votes_topic", "recount"):
+        assert counts[store]["rejected"] == {"already_voted": 1, "malformed": 1, "underage": 4}
+    reconciled(counted)
     assert counted.conn.execute(
         "SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relname"
         " ~ 'staged|watermarks|mism'"
@@ -158,7 +158,7 @@ def test_changed_tables_are_found(counted: Election) -> None:
         conn.execute("CREATE TABLE kept_rejections AS TABLE rejections")
         try:
             assert conn.execute(sql.encode()).rowcount == 1
-            return found(counted)
+            return differences(counted)
         finally:
             conn.execute("TRUNCATE votes, rejections")
             conn.execute("INSERT INTO votes SELECT * FROM kept_votes")
@@ -210,28 +210,30 @@ def test_changed_tables_are_found(counted: Election) -> None:
     assert {"postgres": 2, "allowed": 1} in [
         numbers for figure, numbers in twice.items() if figure.startswith("decisions on record")
     ]
-    assert found(counted) == {}
+    assert differences(counted) == {}
 
 
-def test_forged_records_on_the_logs_are_found(counted: Election) -> None:
-    """A vote twice, a vote of nobody, a record that is none, and a false name are each named."""
+def test_forged_records_on_the_log_topics_are_found(counted: Election) -> None:
+    """A repeated vote, one of an unknown voter, an unreadable one and a false name are named."""
     key, vote = next(r for r in records(counted, topics.VOTES) if r[0] == b"v01")
     append(counted, topics.VOTES.name, key, vote)
-    assert found(counted)["records of voter v01"] == {"votes_topic": 2, "allowed": 1}
+    assert differences(counted)["records of voter v01"] == {"votes_topic": 2, "allowed": 1}
     append(counted, topics.VOTES.name, b"ghost", vote | {"voter_id": "ghost"})
-    assert found(counted)["voter ghost"] == {"postgres": 0, "votes_topic": 1}
+    assert differences(counted)["voter ghost"] == {"postgres": 0, "votes_topic": 1}
     append(counted, topics.VOTES.name, key, vote | {"candidate_name": "Eve"})
-    assert found(counted)["candidate bob as 'Eve', ''"] == {"votes_topic": 1, "allowed": 0}
+    assert differences(counted)["candidate bob as 'Eve', ''"] == {"votes_topic": 1, "allowed": 0}
     for faulty in (b"{", b"[]", b'{"voter_id": "x\\u0000"}', {**vote, "age": 2**40}):
         append(counted, topics.VOTES.name, key, faulty)
     append(counted, topics.VOTES.name, key, vote | {"voting_time": "yesterday"})
-    unreadable = [each for each in look(counted).differences if each.figure.startswith("record ")]
+    unreadable = [
+        each for each in reconciled(counted).differences if each.figure.startswith("record ")
+    ]
     assert len(unreadable) == 5
     assert all(each.found == {"votes_topic": 1, "allowed": 0} for each in unreadable)
 
     key, rejection = records(counted, topics.REJECTED_VOTES)[0]
     append(counted, topics.REJECTED_VOTES.name, key, rejection)
-    assert {"rejected_votes_topic": 2, "allowed": 1} in found(counted).values()
+    assert {"rejected_votes_topic": 2, "allowed": 1} in differences(counted).values()
 
 
 def test_forged_totals_are_found(counted: Election) -> None:
@@ -240,13 +242,15 @@ def test_forged_totals_are_found(counted: Election) -> None:
     _, ada = next(r for r in records(counted, topics.VOTES_PER_CANDIDATE) if r[0] == b"ada")
     total = ada["total_votes"]
     append(counted, name, b"ada", ada | {"total_votes": total - 1})
-    assert found(counted) == {f"{name}, key ada": {"last total": total - 1, "highest total": total}}
+    assert differences(counted) == {
+        f"{name}, key ada": {"last total": total - 1, "highest total": total}
+    }
     append(counted, name, b"ada", ada)
-    assert found(counted) == {}
+    assert differences(counted) == {}
     append(counted, topics.TURNOUT_BY_LOCATION.name, b"{", b"{")
-    assert found(counted) == {"unreadable total": {"aggregates": 1, "allowed": 0}}
+    assert differences(counted) == {"unreadable total": {"aggregates": 1, "allowed": 0}}
     append(counted, name, b"ada", ada | {"total_votes": total + 1, "candidate_name": "Eve"})
-    raised = found(counted)
+    raised = differences(counted)
     assert raised["candidate ada"] == {
         "postgres": total,
         "votes_topic": total,
@@ -265,12 +269,12 @@ def test_forged_totals_are_found(counted: Election) -> None:
 
 @pytest.mark.parametrize("tallied", [0, 20])
 def test_votes_that_are_not_tallied_are_in_flight(election: Election, tallied: int) -> None:
-    """Published votes that no total counts yet are told as in flight, with exit code 0."""
+    """Published votes that no total counts yet are reported as in flight, with exit code 0."""
     add_candidates(election.conn, CANDIDATES)
-    add_voters(election.conn, people())
-    send(election, people())
-    consume(election)
-    tally(election, votes=tallied)
+    add_voters(election.conn, forty_voters())
+    send_ballots(election, forty_voters())
+    election.consume()
+    write_totals(election, votes=tallied)
     done = election.run("voting", "reconcile", "--json")
     assert done.returncode == 0, done.stdout
     verdict = json.loads(done.stdout)
@@ -282,99 +286,89 @@ def test_votes_that_are_not_tallied_are_in_flight(election: Election, tallied: i
         "writing": False,
     }
     assert verdict["counts"]["aggregates"]["votes"] == tallied
-    # Though votes are in flight, a total that does not fit is found.
+    # A wrong total is found even while votes are in flight.
     _, total = records(election, topics.VOTES)[0]
     election.conn.execute("DELETE FROM votes WHERE voter_id = %s", (total["voter_id"],))
-    assert f"voter {total['voter_id']}" in found(election)
+    assert f"voter {total['voter_id']}" in differences(election)
 
 
 def test_decisions_that_are_not_published_are_in_flight(election: Election) -> None:
-    """Records that wait, and decisions of a consumer that died before publishing, are in flight."""
+    """Undecided records, and decisions of a consumer killed before publishing, are in flight."""
     add_candidates(election.conn, CANDIDATES)
-    add_voters(election.conn, people())
-    send(election, people())
-    waiting = look(election)
+    add_voters(election.conn, forty_voters())
+    send_ballots(election, forty_voters())
+    waiting = reconciled(election)
     assert waiting.agrees
     assert waiting.in_flight.records == 40
-    killed = subprocess.run(
-        [
-            *(sys.executable, Path(__file__).with_name("kill_consumer.py")),
-            *("decisions committed", "1", "run", *QUICK),
-        ],
-        env=election.environment(),
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert killed.returncode == -signal.SIGKILL
-    decided = look(election, RULES)
+    kill_consumer(election, "decisions committed")
+    decided = reconciled(election, RULES)
     assert decided.agrees, decided.differences
     assert decided.in_flight.votes + decided.in_flight.rejections > 0
-    consume(election)
-    tally(election)
-    assert not look(election, RULES).in_flight
+    election.consume()
+    write_totals(election)
+    assert not reconciled(election, RULES).in_flight
 
     delete_topics(election.admin, [topics.VOTES])
     set_up_election(election.admin, election.conn, partitions=2)
-    lost = look(election)
+    lost = reconciled(election)
     assert lost.agrees, lost.differences
     assert lost.in_flight.votes == 36
 
 
 def test_a_recount_by_the_rules_finds_wrong_decisions(counted: Election) -> None:
-    """Decisions that the ballots, the register and the rules do not bear out are named."""
+    """Decisions that contradict the ballots, the register or the rules are named."""
     conn = counted.conn
-    (place,) = conn.execute(
+    (position_text,) = conn.execute(
         "SELECT source_partition || '@' || source_offset FROM votes WHERE voter_id = 'v01'"
     ).fetchone() or ("",)
-    ballot = f"record {place} by voter v01"
+    ballot = f"record {position_text} by voter v01"
 
     conn.execute("UPDATE voters SET date_of_birth = '2020-01-01' WHERE voter_id = 'v01'")
-    underage = found(counted, RULES)
+    underage = differences(counted, RULES)
     assert underage[f"vote of {ballot}"] == {"postgres": 1, "recount": 0}
     assert underage["votes"] == {"postgres": 36, "recount": 35}
     conn.execute("UPDATE voters SET date_of_birth = '1980-02-29' WHERE voter_id = 'v01'")
-    assert found(counted, RULES) == {}
+    assert differences(counted, RULES) == {}
 
     conn.execute("UPDATE votes SET candidate_id = 'ada' WHERE voter_id = 'v01'")
-    assert found(counted, RULES)[f"vote of {ballot}"] == {"postgres": 1, "recount": 1}
+    assert differences(counted, RULES)[f"vote of {ballot}"] == {"postgres": 1, "recount": 1}
     conn.execute("UPDATE votes SET candidate_id = 'bob' WHERE voter_id = 'v01'")
 
     conn.execute("UPDATE rejections SET reason = 'already_voted' WHERE voter_id = 'v09'")
     assert {"postgres": 1, "recount": 1} in [
         numbers
-        for figure, numbers in found(counted, RULES).items()
+        for figure, numbers in differences(counted, RULES).items()
         if figure.startswith("rejection of record") and figure.endswith("by voter v09")
     ]
     conn.execute("UPDATE rejections SET reason = 'underage' WHERE voter_id = 'v09'")
 
-    # Turned away though valid: neither the tables nor the topics' counts alone would tell why.
+    # Rejected though valid: the counts of tables and topics alone would not show why.
     conn.execute(
         "WITH gone AS (DELETE FROM votes WHERE voter_id = 'v01' RETURNING *)"
         " INSERT INTO rejections SELECT source_topic_id, source_partition, source_offset,"
         " voter_id, 'already_voted', '', voting_time, 0, '', '' FROM gone"
     )
-    turned_away = look(counted, RULES)
-    assert {(d.figure, d.detail) for d in turned_away.differences} >= {
+    wrongly_rejected = reconciled(counted, RULES)
+    assert {(d.figure, d.detail) for d in wrongly_rejected.differences} >= {
         (f"vote of {ballot}", "the voter has a valid ballot and no vote"),
         (f"rejection of {ballot}", "already_voted in postgres, a valid vote recounted"),
     }
 
 
 def test_a_recount_applies_the_rules_it_is_given(counted: Election) -> None:
-    """Another seed of the draw, or other polling hours, is another election."""
-    drawn = found(counted, Recount(DrawSettings(seed="another"), PollingHours()))
+    """With another seed of the draw, or other polling hours, the recount differs."""
+    drawn = differences(counted, Recount(DrawSettings(seed="another"), PollingHours()))
     voters = [figure.rpartition(" ")[2] for figure in drawn if figure.startswith("vote of record")]
     assert voters
     assert all(int(voter[1:]) % 5 == 0 for voter in voters)
     closed = Recount(DrawSettings(), PollingHours(close=datetime(2000, 1, 1, tzinfo=UTC)))
-    outside = look(counted, closed)
+    outside = reconciled(counted, closed)
     assert outside.rejected["recount"] == {"malformed": 1, "outside_hours": 41}
     assert outside.omitted["recounted vote"] == 16
 
 
 def test_any_valid_ballot_may_be_the_one_that_counts(counted: Election) -> None:
-    """Of two ballots of a voter the recount takes the one that the vote names."""
+    """Of two ballots of a voter the recount takes the one that the stored vote names."""
     conn = counted.conn
     first, second = (
         conn.execute(
@@ -383,16 +377,18 @@ def test_any_valid_ballot_may_be_the_one_that_counts(counted: Election) -> None:
         ).fetchone()
         for table, time in (("votes", "voting_time"), ("rejections", "record_time"))
     )
-    place = "source_topic_id = %s, source_partition = %s, source_offset = %s"
-    conn.execute(f"UPDATE votes SET {place}, voting_time = %s WHERE voter_id = 'v00'", second)
-    conn.execute(f"UPDATE rejections SET {place}, record_time = %s WHERE voter_id = 'v00'", first)
-    exchanged = look(counted, RULES)
+    coordinates = "source_topic_id = %s, source_partition = %s, source_offset = %s"
+    conn.execute(f"UPDATE votes SET {coordinates}, voting_time = %s WHERE voter_id = 'v00'", second)
+    conn.execute(
+        f"UPDATE rejections SET {coordinates}, record_time = %s WHERE voter_id = 'v00'", first
+    )
+    exchanged = reconciled(counted, RULES)
     assert not any("recount" in each.found for each in exchanged.differences)
     assert exchanged.counts["recount"].votes == 36
 
 
-def test_watch_repeats_it_until_interrupted(counted: Election) -> None:
-    """A line each time while it agrees; an interrupt ends it with the last verdict."""
+def test_watch_repeats_the_check_until_interrupted(counted: Election) -> None:
+    """It prints a line each time while everything agrees; an interrupt ends it with exit code 0."""
     watching = subprocess.Popen(
         [SCRIPTS / "voting", "reconcile", "--watch", "0.1"],
         env=counted.environment(),

@@ -1,21 +1,19 @@
-"""Several producers of one election, at the same time, on real Kafka and PostgreSQL."""
+"""Several producers of one election at the same time, on real Kafka and PostgreSQL."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 
-from checker import read_topic
-from conftest import US_2020, Election
-
+from testkit.checker.kafka_topics import read_topic
+from testkit.election import Election
+from testkit.paths import US_2020
+from testkit.waiting import is_blocked
 from voting_core.database import connect
 from voting_core.database.voter_register import add_first_candidates, candidates
 from voting_core.models import Candidate
 
-MOMENT_SECONDS = 1.0
-"""How long to see that nothing happens; a rule that is missing lets it happen at once."""
-
 
 def test_slices_sent_at_the_same_time_are_the_whole_election(election: Election) -> None:
-    """Three producers that start together register each candidate and voter, send each ballot."""
+    """Three producers register each candidate and voter once, and send each ballot once."""
     scale = 100_000
     run = ("run", f"--results={US_2020}", f"--scale={scale}")
     producers = [
@@ -38,7 +36,7 @@ def test_slices_sent_at_the_same_time_are_the_whole_election(election: Election)
 
 
 def test_the_first_candidates_are_those_of_one_producer(election: Election) -> None:
-    """A producer that comes second waits for the first one, and then adds none of its own."""
+    """A second producer waits for the first one, and then adds no candidates of its own."""
     ann, bob = Candidate("a", "Ann"), Candidate("b", "Bob")
     with (
         connect(election.database) as first,
@@ -48,6 +46,6 @@ def test_the_first_candidates_are_those_of_one_producer(election: Election) -> N
         with first.transaction():
             assert add_first_candidates(first, [ann])
             late = pool.submit(add_first_candidates, second, [bob])
-            assert not wait([late], MOMENT_SECONDS).done
+            assert is_blocked(late)
         assert late.result(30) is False
         assert candidates(second) == {"a": ann}

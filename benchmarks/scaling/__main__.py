@@ -1,6 +1,5 @@
-"""The command line: `python -m scaling`, which `nox -s scaling` calls."""
+"""The command line: `python -m scaling`, which `nox -s scaling` runs."""
 
-import json
 import logging
 import os
 import signal
@@ -14,11 +13,10 @@ from scaling.report import measured_table, needs_table
 from scaling.sizing import needs
 from voting_core.exceptions import SetupError
 from voting_core.service.cli import run_command
+from voting_core.service.files import check_writable, write_json
 from voting_core.service.java import find_java
-from voting_infra.exceptions import StackError
+from voting_infra import StackError, Supervisor, open_stack
 from voting_infra.logs import new_log_directory
-from voting_infra.stack import open_stack
-from voting_infra.supervisor import Supervisor
 
 
 @click.command(name="scaling", context_settings={"show_default": True})
@@ -31,39 +29,37 @@ from voting_infra.supervisor import Supervisor
     type=click.IntRange(min=1),
     multiple=True,
     default=(1, 2, 4),
-    help="Partitions, and services of each kind; the first says what an election needs.",
+    help="Partitions, and services of each kind; the first is the basis of the requirements.",
 )
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the measured rates as JSON.",
+    help="File for the measured rates (JSON).",
 )
 def scaling(voters: int, counts: tuple[int, ...], report: Path | None) -> None:
-    """Measure how many votes a second producers, consumers and the stream manage.
+    """Measure the votes per second of producers, consumers and the stream.
 
-    Prints the rates with more and more of each, and how many an election needs. Nothing else
-    should run on the machine meanwhile.
+    Prints the rates with increasing numbers of each, and the numbers that an election requires.
+    Nothing else should run on the machine meanwhile.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     find_java(os.environ)
-    if report is not None and not report.absolute().parent.is_dir():
-        raise click.BadParameter(f"{report.parent} is no folder", param_hint="--report")
+    if report is not None:
+        check_writable(report, "report")
     logs = new_log_directory()
     click.echo(f"Logs are in {logs}")
     try:
         with open_stack(log_dir=logs) as stack, Supervisor(logs) as services:
-            steps = measure(services, stack, voters=voters, counts=counts, tell=click.echo)
+            steps = measure(services, stack, voters=voters, counts=counts, print_line=click.echo)
     except StackError as error:
         raise SetupError(str(error)) from error
     cores = f"{os.cpu_count()} cores"
     click.echo(f"\nMeasured with {voters:,} ballots on {cores}:\n\n{measured_table(steps)}")
-    click.echo(f"\nWhat elections need by that:\n\n{needs_table(needs(steps[0]))}")
+    click.echo(f"\nWhat elections require at these rates:\n\n{needs_table(needs(steps[0]))}")
     if report is not None:
         rates = [attrs.asdict(step) for step in steps]
-        report.write_text(
-            json.dumps({"voters": voters, "cores": os.cpu_count(), "rates": rates}, indent=2) + "\n"
-        )
+        write_json(report, {"voters": voters, "cores": os.cpu_count(), "rates": rates})
 
 
 def main() -> None:

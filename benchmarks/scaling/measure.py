@@ -1,7 +1,7 @@
-"""Measuring one stage after the other, on a machine that runs Kafka and PostgreSQL besides.
+"""Measuring one stage after another, on the machine that also runs Kafka and PostgreSQL.
 
-The rates come from the times of Kafka's own records: of `voters_topic`, of `votes_topic`, and of
-the totals that the stream writes.
+The rates are computed from the timestamps of records: those of `voters_topic`, of `votes_topic`,
+and of the totals that the stream writes.
 """
 
 import shutil
@@ -21,20 +21,17 @@ from voting_core.kafka import connect_admin, read_to_end
 from voting_core.operator.setup import forget_election, set_up_election
 from voting_core.serialization import decode_object
 from voting_core.service.settings import DatabaseSettings, KafkaSettings
-from voting_infra.child import Command, describe_exit
-from voting_infra.exceptions import ChildExited
-from voting_infra.logs import tail
+from voting_infra import ChildExited, Command, Stack, Supervisor
+from voting_infra.processes import describe_exit
 from voting_infra.service_commands import service_command
-from voting_infra.stack import Stack
-from voting_infra.supervisor import Supervisor
 
 __all__ = ["measure"]
 
 IDLE_SECONDS = 5
-# The first one, in which Java still compiles, is left out. Smaller ones would not show much: a
-# batch takes some time whatever its size.
+# The first batch, in which Java still compiles, is left out. Small batches would measure only
+# their fixed cost.
 STREAM_BATCHES = 5
-LONGEST_SECONDS = 3600.0
+TIMEOUT_SECONDS = 3600.0
 
 
 @attrs.frozen
@@ -52,14 +49,12 @@ class _Bench:
             ChildExited: One has failed.
         """
         for child in [self.supervisor.start(command) for command in commands]:
-            code = child.wait(LONGEST_SECONDS)
+            code = child.wait(TIMEOUT_SECONDS)
             if code:
-                raise ChildExited(
-                    child.name, describe_exit(code), child.log_path, tail(child.log_path)
-                )
+                raise ChildExited(child.name, describe_exit(code), child.log_path)
 
     def messages(self, topic: topics.TopicSpec) -> Iterable[Message]:
-        """Read a topic."""
+        """Return the records of a topic."""
         return read_to_end(self.kafka, self.admin, topic.name)
 
 
@@ -69,20 +64,20 @@ def measure(
     *,
     voters: int,
     counts: Sequence[int],
-    tell: Callable[[str], None],
+    print_line: Callable[[str], None],
 ) -> list[Measured]:
-    """Count an election anew for each number of services.
+    """Count a fresh election for each number of services.
 
     Args:
         supervisor: Runs the services.
-        stack: What they run on; its election is forgotten.
+        stack: What they run on; its election is deleted.
         voters: Ballots in each election.
-        counts: How many partitions, and how many services of each kind.
-        tell: Shows one line.
+        counts: Numbers of partitions, and of services of each kind.
+        print_line: Prints one line.
 
     Raises:
         StackError: A service fails.
-        ValueError: There are too few ballots to tell a rate.
+        ValueError: There are too few ballots to measure a rate.
     """
     kafka = KafkaSettings(stack.bootstrap_servers)
     bench = _Bench(
@@ -97,7 +92,7 @@ def measure(
             consumers=_consume(bench, count),
             stream=_tally(bench, count, voters),
         )
-        tell(
+        print_line(
             f"{count} of each: {step.producers:,.0f} votes/s sent, {step.consumers:,.0f} decided, "
             f"{step.stream:,.0f} tallied"
         )
@@ -157,7 +152,7 @@ def _mark(message: Message) -> Mark:
 
 
 def _tallied(messages: Iterable[Message]) -> Iterable[Mark]:
-    """Turn totals of each partition into what came with each of them."""
+    """Return the increase of a partition's total at each of its records."""
     totals: dict[bytes | None, int] = {}
     for message in messages:
         key, total = message.key(), decode_object(message.value() or b"")["total_votes"]

@@ -1,4 +1,4 @@
-"""What was measured and what it means, as Markdown tables."""
+"""The measured rates and the required services, as Markdown tables."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ __all__ = ["measured_table", "needs_table"]
 
 
 def measured_table(steps: Sequence[Measured]) -> str:
-    """Return the measured rates, a row for each number of services."""
+    """Return the measured rates as a table with a row for each number of services."""
     return _table(
         (
             "partitions, and services of each kind",
@@ -28,7 +28,7 @@ def measured_table(steps: Sequence[Measured]) -> str:
 
 
 def needs_table(needs: Sequence[Need]) -> str:
-    """Return what each demand takes."""
+    """Return the services that each demand requires as a table."""
     return _table(
         ("election", "votes/s", "producers", "consumers and partitions", "stream's cores"),
         (

@@ -1,4 +1,4 @@
-"""How many of each service an election needs, from what one of each was seen to do."""
+"""The number of services that an election needs, from measured rates."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ __all__ = ["DEMANDS", "Demand", "Measured", "Need", "needs"]
 
 @attrs.frozen
 class Measured:
-    """What so many of each service did together on one machine, in votes a second.
+    """What a number of services of each kind did together on one machine, in votes per second.
 
     Attributes:
         count: Partitions of each log topic, producers, consumers, and cores of the stream.
@@ -27,11 +27,11 @@ class Measured:
 
 @attrs.frozen
 class Demand:
-    """An election's rate.
+    """The rate that an election demands.
 
     Attributes:
-        name: What it is.
-        rate: Votes a second.
+        name: The election in words.
+        rate: Votes per second.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Demand:
 
 @attrs.frozen
 class Need:
-    """What a demand takes if each service has as much of a machine as when it was measured.
+    """The services that meet a demand, each with as much of a machine as when measured.
 
     Attributes:
         producers: Slices of the election.
@@ -57,7 +57,7 @@ class Need:
 VOTES = 160_000_000
 HOURS = 12
 PEAK = 10
-MORE = 100
+LARGER = 100
 
 _AVERAGE = VOTES / (HOURS * 3600)
 
@@ -66,17 +66,17 @@ DEMANDS = tuple(
     for name, factor in (
         (f"{VOTES / 1e6:.0f} million votes in {HOURS} hours", 1),
         (f"the same, peak of {PEAK} times that", PEAK),
-        (f"{MORE} times as many votes", MORE),
-        (f"{MORE} times as many votes, peak", MORE * PEAK),
+        (f"{LARGER} times as many votes", LARGER),
+        (f"{LARGER} times as many votes, peak", LARGER * PEAK),
     )
 )
 
 
 def needs(measured: Measured, demands: Sequence[Demand] = DEMANDS) -> list[Need]:
-    """Return what each demand takes.
+    """Return the services that each demand requires.
 
     Args:
-        measured: What so many of each managed; best one, which had the machine for itself.
+        measured: The measured rates; best of one service each, which had the machine to itself.
         demands: Rates to be met.
     """
     return [

@@ -1,4 +1,7 @@
-"""Cast a ballot: python cast_ballot.py [HOST:PORT], or with VOTING_KAFKA_BOOTSTRAP_SERVERS set."""
+"""Cast a ballot: `python cast_ballot.py [HOST:PORT]`.
+
+Without an address, VOTING_KAFKA_BOOTSTRAP_SERVERS names the brokers.
+"""
 
 import json
 import os
@@ -18,13 +21,13 @@ ballot = {
 
 
 def delivered(error, message):
-    """Say where the ballot is now, or fail: flush() raises what is raised here."""
+    """Print where the ballot is stored, or raise the error; flush() raises it again."""
     if error is not None:
         raise KafkaException(error)
     print(f"{ballot['voter_id']}: partition {message.partition()}, offset {message.offset()}")
 
 
-# Partitioned as by Kafka's own clients: all ballots of a voter come to one partition.
+# The partitioner of Kafka's Java clients: all ballots of a voter are on one partition.
 config = {"enable.idempotence": True, "partitioner": "murmur2_random"}
 producer = Producer({"bootstrap.servers": servers, **config})
 producer.produce("voters_topic", json.dumps(ballot), ballot["voter_id"], on_delivery=delivered)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import docker
+import psutil
 import pytest
 
-from voting_infra import Stack, StackError, Supervisor, _reaper, open_stack
+from voting_infra import Stack, StackError, Supervisor, open_stack, processes
 from voting_infra.choice import choose_stack
-from voting_infra.containers import StackImages
 from voting_infra.engine import open_engine
+from voting_infra.images import StackImages
 
 
 @pytest.fixture
@@ -64,12 +65,17 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 
 
 def is_alive(pid: int) -> bool:
-    """Tells whether a process is there; a zombie is not."""
-    return pid in _reaper.family([pid])
+    """Return whether a process is there; a zombie is not."""
+    return psutil.pid_exists(pid) and processes.is_alive(psutil.Process(pid))
+
+
+def family(pid: int) -> set[int]:
+    """Return a process and its descendants."""
+    return {pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))}
 
 
 def until(condition: Callable[[], bool], timeout: float = 20.0) -> bool:
-    """Polls a condition that nothing else announces; tells whether it came true in time."""
+    """Poll a condition that nothing else announces; return whether it came true in time."""
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:

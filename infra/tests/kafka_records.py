@@ -6,14 +6,14 @@ from voting_infra import Stack
 
 
 def produce(stack: Stack, topic: str, value: bytes) -> None:
-    """Produces a record and waits for its acknowledgement."""
+    """Produce a record and wait for its acknowledgement."""
     producer = Producer({"bootstrap.servers": stack.bootstrap_servers, "acks": "all"})
     producer.produce(topic, value)
     assert producer.flush(60) == 0
 
 
 def read(stack: Stack, topic: str, count: int) -> list[bytes | None]:
-    """Reads that many records from the beginning of a topic."""
+    """Read that many records from the beginning of a topic."""
     consumer = Consumer({"bootstrap.servers": stack.bootstrap_servers, "group.id": "test"})
     try:
         consumer.assign([TopicPartition(topic, 0, 0)])

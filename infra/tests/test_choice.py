@@ -1,13 +1,15 @@
 """Choosing the kind of stack, and what it says where no engine answers."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from voting_infra import EngineError, ImageError, StackError, choice, containers, open_stack
+from voting_infra import EngineError, ImageError, StackError, choice, images, open_stack
 from voting_infra.choice import choose_stack
-from voting_infra.containers import StackImages, image_names, kafka_variables
+from voting_infra.containers import kafka_variables
 from voting_infra.engine import FoundImage
+from voting_infra.images import KAFKA, POSTGRES, StackImages, find_images
 from voting_infra.kafka import NodeAddress, node_settings
 
 IMAGES = StackImages(FoundImage("a/kafka:1", "pulled"), FoundImage("a/postgres:2", "the local one"))
@@ -58,7 +60,7 @@ def test_nothing_is_built_unless_forced(monkeypatch: pytest.MonkeyPatch) -> None
         raise ImageError("the image a/kafka:1 is not here and cannot be pulled (offline)")
 
     monkeypatch.setattr(choice, "find_images", absent)
-    monkeypatch.setattr(choice, "resolve_images", lambda *_: pytest.fail("images were built"))
+    monkeypatch.setattr(choice, "resolve_images", lambda _: pytest.fail("images were built"))
     assert str(choose_stack({})).endswith("a/kafka:1 is not here and cannot be pulled (offline)")
 
 
@@ -77,13 +79,40 @@ def test_a_stack_of_containers_needs_an_engine(no_engine: str, tmp_path: Path) -
         pytest.fail("the stack is up")
 
 
-def test_image_names() -> None:
+@pytest.fixture
+def empty_engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """An engine without images that can pull each; the names of those that it was asked for."""
+    asked: list[str] = []
+
+    def fetch(_: object, name: str) -> FoundImage:
+        asked.append(name)
+        return FoundImage(name, "pulled")
+
+    monkeypatch.setattr(images, "open_engine", lambda: nullcontext())
+    monkeypatch.setattr(images, "fetch_image", fetch)
+    return asked
+
+
+def test_image_names(empty_engine: list[str]) -> None:
     """The variables name the images; empty or missing they are the official ones."""
-    assert image_names({}) == (containers.KAFKA_IMAGE, containers.POSTGRES_IMAGE)
-    assert image_names({"VOTING_KAFKA_IMAGE": "k:1", "VOTING_POSTGRES_IMAGE": ""}) == (
-        "k:1",
-        containers.POSTGRES_IMAGE,
-    )
+    find_images({})
+    find_images({"VOTING_KAFKA_IMAGE": "k:1", "VOTING_POSTGRES_IMAGE": ""})
+    assert empty_engine == [KAFKA.official, POSTGRES.official, "k:1", POSTGRES.official]
+
+
+def test_an_image_built_before_is_the_last_resort(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither here nor to be pulled: the one built here before, if there is one."""
+
+    def absent(_: object, name: str) -> FoundImage:
+        raise ImageError(f"the image {name} is not here and cannot be pulled (offline)")
+
+    monkeypatch.setattr(images, "open_engine", lambda: nullcontext())
+    monkeypatch.setattr(images, "fetch_image", absent)
+    monkeypatch.setattr(images, "has_image", lambda _, name: name == KAFKA.built)
+    with pytest.raises(ImageError, match=rf"{POSTGRES.official} is not here"):
+        find_images({})
+    monkeypatch.setattr(images, "has_image", lambda *_: True)
+    assert find_images({}).kafka.name == KAFKA.built
 
 
 def test_kafka_settings_become_variables() -> None:

@@ -9,15 +9,12 @@ from pathlib import Path
 
 import docker
 import pytest
-from conftest import until
 from kafka_records import produce
 
+from conftest import until
 from voting_infra import ChildExited, Stack, Supervisor
-from voting_infra.containers import (
-    ContainerPostgres,
-    ContainerServer,
-    StackImages,
-)
+from voting_infra.containers import ContainerPostgres, ContainerServer
+from voting_infra.images import StackImages
 
 
 def servers(stack: Stack) -> tuple[ContainerServer, ContainerServer]:
@@ -28,7 +25,7 @@ def servers(stack: Stack) -> tuple[ContainerServer, ContainerServer]:
 
 
 def run_inside(server: ContainerServer, *argv: str) -> str:
-    """Runs a program in a server's container and returns what it prints."""
+    """Run a program in a server's container and return what it prints."""
     status, output = server.container.exec_run(list(argv))
     assert isinstance(output, bytes)
     assert status == 0, output.decode()
@@ -64,7 +61,7 @@ def test_the_containers_become_healthy(contained: Stack) -> None:
             assert until(lambda s=server: s.container.health == "healthy", 120), server.name  # type: ignore[misc]
 
 
-def test_nobody_runs_as_root(contained: Stack) -> None:
+def test_nothing_runs_as_root(contained: Stack) -> None:
     """The first process of each container belongs to another user."""
     for server in servers(contained):
         status = run_inside(server, "cat", "/proc/1/status")
@@ -74,7 +71,7 @@ def test_nobody_runs_as_root(contained: Stack) -> None:
 
 
 def test_ports_are_bound_to_loopback(contained: Stack) -> None:
-    """Nobody on the network reaches the servers."""
+    """The servers cannot be reached from the network."""
     for server in servers(contained):
         bindings = server.container.attrs["NetworkSettings"]["Ports"]
         bound = [each["HostIp"] for ports in bindings.values() for each in ports or []]
@@ -87,7 +84,7 @@ def test_a_server_that_ends_shows_its_log(
     """A container that ends instead of answering is an error with the last lines of its log."""
 
     class Refused(ContainerPostgres):
-        def _describe(self, container: object) -> int:
+        def _configure(self, container: object) -> int:
             return 5432  # and no password
 
     postgres = Refused(engine, supervisor, images.postgres.name, 120.0)
@@ -99,7 +96,7 @@ def test_a_server_that_ends_shows_its_log(
         postgres.remove()
 
 
-# Opens a stack, tells the names of its containers, then waits.
+# Opens a stack, prints the names of its containers, then waits.
 PARENT = """
 import sys, time
 from pathlib import Path

@@ -17,7 +17,7 @@ mkdir "$libs" && touch "$libs/kafka_2.13.jar"
 
 
 def pretend(tmp_path: Path, script: str) -> Java:
-    """Makes a java that is a shell script."""
+    """Make a java that is a shell script."""
     program = tmp_path / "java"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -27,9 +27,9 @@ def pretend(tmp_path: Path, script: str) -> Java:
 def test_resolved_once(tmp_path: Path, supervisor: Supervisor) -> None:
     """The second call finds what the first has put into the cache."""
     cache = tmp_path / "cache"
-    first = resolve_kafka_libs(supervisor, pretend(tmp_path, RETRIEVE), cache)
+    first = resolve_kafka_libs(supervisor, pretend(tmp_path, RETRIEVE), {}, cache)
     assert first.class_path == str(first.directory / "kafka_2.13.jar")
-    assert resolve_kafka_libs(supervisor, pretend(tmp_path, "exit 1"), cache) == first
+    assert resolve_kafka_libs(supervisor, pretend(tmp_path, "exit 1"), {}, cache) == first
 
 
 @pytest.mark.parametrize("script", [f"{RETRIEVE}\nexit 1", "echo no answer", "kill -9 $$"])
@@ -40,18 +40,18 @@ def test_a_failure_leaves_nothing(tmp_path: Path, script: str) -> None:
         Supervisor(tmp_path / "logs") as supervisor,
         pytest.raises(KafkaLibsError, match=r"ivy\.log"),
     ):
-        resolve_kafka_libs(supervisor, pretend(tmp_path, script), cache)
+        resolve_kafka_libs(supervisor, pretend(tmp_path, script), {}, cache)
     assert list(cache.iterdir()) == []
 
 
 def test_two_at_once(tmp_path: Path, supervisor: Supervisor) -> None:
-    """Who finishes second takes what the first has put into the cache."""
+    """The second to finish takes what the first has put into the cache."""
     cache = tmp_path / "cache"
-    first = resolve_kafka_libs(supervisor, pretend(tmp_path, RETRIEVE), cache).directory
+    first = resolve_kafka_libs(supervisor, pretend(tmp_path, RETRIEVE), {}, cache).directory
     hidden = cache / "hidden"
     first.rename(hidden)
     # The other one publishes its libs while this resolver runs.
     script = f"{RETRIEVE}\nmv {hidden} {first}"
-    second = resolve_kafka_libs(supervisor, pretend(tmp_path, script), cache)
+    second = resolve_kafka_libs(supervisor, pretend(tmp_path, script), {}, cache)
     assert second.directory == first
     assert list(cache.glob("kafka-*")) == [first]

@@ -1,4 +1,4 @@
-"""What Kafka and PostgreSQL keep to in either kind of stack."""
+"""The behaviour of Kafka and PostgreSQL in either kind of stack."""
 
 import re
 import select
@@ -11,7 +11,7 @@ from kafka_records import produce, read
 
 from voting_infra import Stack
 from voting_infra.containers import ContainerServer
-from voting_infra.server import EmbeddedServer, Server
+from voting_infra.servers import EmbeddedServer, Server
 
 
 def exit_status(server: Server) -> int | None:
@@ -68,7 +68,7 @@ def test_an_orderly_stop_ends_postgres_despite_clients(stack: Stack) -> None:
 
 
 def test_a_paused_kafka_does_not_answer(stack: Stack) -> None:
-    """A paused Kafka answers nobody, a resumed one does again."""
+    """A paused Kafka answers no request, a resumed one does again."""
     client = AdminClient({"bootstrap.servers": stack.bootstrap_servers})
     client.list_topics(timeout=60)
     stack.kafka.pause()

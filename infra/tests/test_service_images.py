@@ -1,15 +1,17 @@
 """The images of the packages."""
 
 import re
+import runpy
 import shutil
 from pathlib import Path
 
 import pytest
 
 from voting_infra import Supervisor
-from voting_infra.images import IMAGES
-from voting_infra.images.definitions import PACKAGES, ROOT
+from voting_infra.images import BUILDER
 
+DEFINITIONS = runpy.run_path(str(BUILDER / "definitions.py"))
+IMAGES, PACKAGES, ROOT = (DEFINITIONS[name] for name in ("IMAGES", "PACKAGES", "ROOT"))
 DOCKERFILE = ROOT / "infra" / "images" / "service" / "Dockerfile"
 
 

@@ -1,6 +1,7 @@
 """The whole embedded stack: real Kafka, real PostgreSQL."""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -12,8 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
-from conftest import is_alive, until
 
+from conftest import family, is_alive, until
 from voting_infra import (
     Child,
     ChildExited,
@@ -23,12 +24,10 @@ from voting_infra import (
     Stack,
     StackError,
     Supervisor,
-    _reaper,
     open_stack,
     ports,
-    server,
+    servers,
 )
-from voting_infra.child import Account
 from voting_infra.kafka import EmbeddedKafka
 from voting_infra.postgres import EmbeddedPostgres, find_programs, usable_programs
 
@@ -39,7 +38,7 @@ def test_another_process_takes_the_port(
     """A port grabbed between choice and start costs another attempt, not the stack."""
     taken, free = ports.free_ports(2)
     offers = iter([[taken], [free]])
-    monkeypatch.setattr(server, "free_ports", lambda _: next(offers))
+    monkeypatch.setattr(servers, "free_ports", lambda _: next(offers))
     with socket.create_server((ports.LOOPBACK, taken)):
         postgres = EmbeddedPostgres(supervisor)
         postgres.start_on_free_ports()
@@ -54,14 +53,14 @@ def test_kafka_notices_a_taken_port(embedded: Stack, monkeypatch: pytest.MonkeyP
     with Supervisor(embedded.log_dir / "second") as supervisor:
         assert isinstance(embedded.kafka, EmbeddedKafka)
         taken = int(embedded.bootstrap_servers.rpartition(":")[2])
-        monkeypatch.setattr(server, "free_ports", lambda _: [taken, *ports.free_ports(1)])
-        monkeypatch.setattr(server, "PORT_ATTEMPTS", 1)
+        monkeypatch.setattr(servers, "free_ports", lambda _: [taken, *ports.free_ports(1)])
+        monkeypatch.setattr(servers, "PORT_ATTEMPTS", 1)
         second = EmbeddedKafka(supervisor, embedded.kafka._java, embedded.kafka._libs)
         with pytest.raises(PortTaken, match=str(taken)):
             second.start_on_free_ports()
 
 
-# Opens a stack, tells its log directory, then waits.
+# Opens a stack, prints the ids of its servers, then waits.
 PARENT = """
 import sys, time
 from pathlib import Path
@@ -70,6 +69,12 @@ with open_stack(log_dir=Path(sys.argv[1])) as stack:
     print(stack.kafka.child.pid, stack.postgres.child.pid, flush=True)
     time.sleep(600)
 """
+
+
+def shared_memory_creators() -> list[int]:
+    """The processes that made the System V shared memory of this machine."""
+    segments = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
+    return [int(segment.split()[4]) for segment in segments]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -86,7 +91,7 @@ def test_a_stack_ends_with_its_parent(tmp_path: Path, number: signal.Signals) ->
         ) as parent:
             assert parent.stdout is not None
             leaders = [int(word) for word in parent.stdout.readline().split()]
-            pids = _reaper.family([parent.pid])
+            pids = family(parent.pid)
             mapped = "".join(Path(f"/proc/{pid}/maps").read_text() for pid in leaders)
             parent.send_signal(number)
             parent.wait(40)
@@ -94,7 +99,8 @@ def test_a_stack_ends_with_its_parent(tmp_path: Path, number: signal.Signals) ->
         # What is there outlives a SIGKILL.
         assert "/dev/shm" not in mapped
         assert until(lambda: not any(is_alive(pid) for pid in pids), 40)
-        assert [path for path in temporary.iterdir() if path.name.startswith("voting-")] == []
+        assert until(lambda: not list(temporary.glob("voting-*")), 40)
+        assert not any(creator in leaders for creator in shared_memory_creators())
     finally:
         shutil.rmtree(temporary)
 
@@ -107,9 +113,9 @@ def test_an_interrupted_start_leaves_nothing(tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
     ) as command:
         assert until(lambda: (tmp_path / "kafka.log").exists())
-        # Beside itself and its reaper there is a server.
-        assert until(lambda: len(_reaper.family([command.pid])) > 2)
-        pids = _reaper.family([command.pid])
+        # Beside itself and its guard there is a server.
+        assert until(lambda: len(family(command.pid)) > 2)
+        pids = family(command.pid)
         command.send_signal(signal.SIGINT)
         assert command.wait(15) == 0
     assert until(lambda: not any(is_alive(pid) for pid in pids))
@@ -160,10 +166,11 @@ def test_unreachable_programs_are_copied(tmp_path: Path) -> None:
     directory = Path(tempfile.mkdtemp(dir="/tmp"))
     directory.chmod(0o755)
     try:
-        copied = usable_programs(programs, Account(65534, 65534), directory)
+        nobody = pwd.getpwnam("nobody")
+        copied = usable_programs(programs, nobody, directory)
         assert copied.is_relative_to(directory)
         assert hidden.stat().st_mode & 0o777 == 0o700
-        assert usable_programs(copied, Account(65534, 65534), directory) == copied
+        assert usable_programs(copied, nobody, directory) == copied
     finally:
         shutil.rmtree(directory)
 

@@ -1,1 +1,1 @@
-"""The whole pipeline under load while its parts are killed, and what is left of the count."""
+"""The whole pipeline under load while its parts are killed, and the count that results."""

@@ -1,4 +1,4 @@
-"""Doing to the pipeline what the schedule says."""
+"""Injecting the schedule's faults into the pipeline."""
 
 import shutil
 import time
@@ -14,13 +14,10 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from chaos.load_generator import LoadGenerator
-from chaos.restart_policy import RestartPolicy, Restarts, Service
 from chaos.schedule import Event, Kind
 from chaos.service_commands import Commands
-from voting_infra.child import Child
-from voting_infra.exceptions import ChildTimeout, StackError
-from voting_infra.stack import Stack
-from voting_infra.supervisor import Supervisor
+from testkit.restart_policy import RestartPolicy, Restarts, Service
+from voting_infra import Child, ChildTimeout, Stack, StackError, Supervisor
 
 __all__ = ["Faults"]
 
@@ -29,12 +26,12 @@ TOPIC = "voters_topic"
 REQUEST_SECONDS = 10.0
 EMPTY_SECONDS = 60.0
 POLL_SECONDS = 0.5
-# How long a woken zombie may go about among those that took its place.
-GRACE_SECONDS = 6.0
+# How long a resumed zombie works beside the consumers that took over from it.
+ZOMBIE_SECONDS = 6.0
 
 
 class Faults:
-    """Brings faults about, one at a time; each returns when the damage is done, not mended."""
+    """Injects faults, one at a time; a call returns when the fault is done, before the recovery."""
 
     def __init__(
         self,
@@ -51,23 +48,23 @@ class Faults:
         self._supervisor = supervisor
         self._stack = stack
         self._commands = commands
-        self._keeper = restart_policy
+        self._restart_policy = restart_policy
         self._restarts = restarts
-        self._feeder = load_generator
+        self._load_generator = load_generator
         self._consumers = consumers
         self._stream = stream
         self._stand_ins = 0
 
     def inject(self, event: Event) -> None:
-        """Do what an event says.
+        """Inject the fault of an event.
 
         Raises:
-            StackError: Something does not come up again, or the group's offsets cannot be changed.
+            StackError: Something does not restart, or the group's offsets cannot be changed.
         """
         consumer = self._consumers[event.choice]
         match event.kind:
             case Kind.PRODUCER:
-                self._feeder.kill(event.duration)
+                self._load_generator.kill(event.duration)
             case Kind.CONSUMER:
                 consumer.kill()
             case Kind.CONSUMERS:
@@ -85,13 +82,13 @@ class Faults:
                 time.sleep(event.duration)
                 server.start()
             case Kind.ZOMBIE_SAME_NAME:
-                self._wake_fenced_zombie(consumer, event.duration)
+                self._resume_fenced_zombie(consumer, event.duration)
             case Kind.ZOMBIE_OTHER_NAME:
-                self._wake_zombie_beside_stand_in(consumer, event.duration)
+                self._resume_zombie_beside_stand_in(consumer, event.duration)
             case Kind.OFFSETS_RESET | Kind.OFFSETS_DELETED:
                 self._lose_offsets(event)
             case Kind.CHECKPOINT_DELETED:
-                self._stream.kill_and_stay_down()
+                self._stream.kill_without_restart()
                 _remove(self._commands.checkpoint)
                 self._stream.start()
             case Kind.PAUSE_CONSUMERS:
@@ -112,35 +109,35 @@ class Faults:
         for child in children:
             child.resume()
 
-    def _wake_fenced_zombie(self, consumer: Service, seconds: float) -> None:
-        """Another process of the same name works meanwhile; the paused one wakes up, fenced off."""
+    def _resume_fenced_zombie(self, consumer: Service, seconds: float) -> None:
+        """Pause a consumer, let another of its name take over, and resume it: it is fenced off."""
         consumer.running().pause()
         zombie = consumer.replace()
         time.sleep(seconds)
         zombie.resume()
         try:
-            zombie.wait(GRACE_SECONDS)
+            zombie.wait(ZOMBIE_SECONDS)
         except ChildTimeout:
             zombie.kill()
         else:
             self._restarts.add(zombie)
 
-    def _wake_zombie_beside_stand_in(self, consumer: Service, seconds: float) -> None:
-        """Another instance works meanwhile; the paused one wakes up and stays, the other goes."""
+    def _resume_zombie_beside_stand_in(self, consumer: Service, seconds: float) -> None:
+        """Pause a consumer, let another instance take over, resume the one and kill the other."""
         self._stand_ins += 1
         command = self._commands.consumer(f"stand-in-{self._stand_ins}")
         stand_in = Service(self._supervisor, command, self._restarts)
         paused = consumer.running()
         paused.pause()
         stand_in.start()
-        self._keeper.add(stand_in)
+        self._restart_policy.add(stand_in)
         time.sleep(seconds)
         paused.resume()
-        time.sleep(GRACE_SECONDS)
-        stand_in.kill_and_stay_down()
+        time.sleep(ZOMBIE_SECONDS)
+        stand_in.kill_without_restart()
 
     def _take_over_stream(self, seconds: float) -> None:
-        """A second driver waits for the checkpoint; the first one's Python is killed."""
+        """Kill the driver's Python while a second driver waits for its checkpoint."""
         second = self._supervisor.start(self._commands.stream())
         time.sleep(seconds)
         first = self._stream.replace(second)
@@ -148,11 +145,11 @@ class Faults:
 
     def _lose_offsets(self, event: Event) -> None:
         for each in self._consumers:
-            each.kill_and_stay_down()
+            each.kill_without_restart()
         deadline = time.monotonic() + EMPTY_SECONDS
         while True:
             try:
-                # A connection of its own: older ones may not have noticed a restart yet.
+                # A new connection: an older one may not have noticed a restart yet.
                 admin = AdminClient({"bootstrap.servers": self._stack.bootstrap_servers})
                 if event.kind is Kind.OFFSETS_DELETED:
                     _delete_group(admin)
@@ -160,7 +157,7 @@ class Faults:
                     _reset_offsets(admin, to_end=bool(event.choice))
                 break
             except (KafkaException, TimeoutError) as error:
-                # Until their sessions have ended, the killed consumers are members of the group.
+                # The killed consumers remain members of the group until their sessions time out.
                 if time.monotonic() > deadline:
                     raise StackError(f"the group {GROUP} cannot be changed: {error}") from error
             time.sleep(POLL_SECONDS)
@@ -178,14 +175,14 @@ def _delete_group(admin: AdminClient) -> None:
 
 
 def _reset_offsets(admin: AdminClient, *, to_end: bool) -> None:
-    """Move the group's offsets to where they would lose or repeat the most."""
+    """Move the group's offsets to where using them would lose or repeat the most."""
     partitions = admin.list_topics(TOPIC, timeout=REQUEST_SECONDS).topics[TOPIC].partitions
-    places = [TopicPartition(TOPIC, p, 2**40 if to_end else 0) for p in partitions]
-    request = ConsumerGroupTopicPartitions(GROUP, places)
+    offsets = [TopicPartition(TOPIC, p, 2**40 if to_end else 0) for p in partitions]
+    request = ConsumerGroupTopicPartitions(GROUP, offsets)
     for altered in admin.alter_consumer_group_offsets([request]).values():
-        for place in altered.result(REQUEST_SECONDS).topic_partitions:
-            if place.error is not None:
-                raise KafkaException(place.error)
+        for partition in altered.result(REQUEST_SECONDS).topic_partitions:
+            if partition.error is not None:
+                raise KafkaException(partition.error)
 
 
 def _remove(directory: Path) -> None:

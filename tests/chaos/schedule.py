@@ -1,4 +1,4 @@
-"""What is done to the pipeline, and when: a pure function of a seed and a number of kills."""
+"""Which faults are injected, and when: a pure function of a seed and a number of kills."""
 
 import random
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _AT_ONCE_SHARE = 0.3
 
 
 class Kind(StrEnum):
-    """What happens; everything but the pauses ends at least one process with SIGKILL."""
+    """A kind of fault; every kind but the pauses ends at least one process with SIGKILL."""
 
     PRODUCER = "producer"
     CONSUMER = "consumer"
@@ -23,8 +23,8 @@ class Kind(StrEnum):
     STREAM_TAKEOVER = "stream while another waits for its checkpoint"
     KAFKA = "kafka"
     POSTGRES = "postgres"
-    ZOMBIE_SAME_NAME = "consumer that woke up beside another of its name"
-    ZOMBIE_OTHER_NAME = "stand-in of a consumer that woke up"
+    ZOMBIE_SAME_NAME = "consumer that resumed beside another of its name"
+    ZOMBIE_OTHER_NAME = "stand-in of a consumer that resumed"
     OFFSETS_RESET = "consumers, then their offsets reset"
     OFFSETS_DELETED = "consumers, then their group deleted"
     CHECKPOINT_DELETED = "stream, then its checkpoint deleted"
@@ -42,7 +42,7 @@ VICTIMS = (
     Kind.POSTGRES,
     Kind.ZOMBIE_SAME_NAME,
 )
-"""One of each kind of victim, which come up even in the shortest schedules."""
+"""One kind of fault for each kind of process; these occur even in short schedules."""
 
 KILLS: Mapping[Kind, int] = {
     Kind.PRODUCER: 14,
@@ -59,22 +59,22 @@ KILLS: Mapping[Kind, int] = {
     Kind.OFFSETS_DELETED: 2,
     Kind.CHECKPOINT_DELETED: 4,
 }
-"""How often each kind comes up in a long schedule, in proportion to the others."""
+"""How often each kind occurs in a long schedule, in proportion to the others."""
 
 PAUSES = (Kind.PAUSE_CONSUMERS, Kind.PAUSE_KAFKA, Kind.PAUSE_POSTGRES, Kind.PAUSE_STREAM)
 
-# A paused consumer must outlive its session (6 s), its transaction (10 s), and the broker's look
-# for such transactions (every 10 s).
-_PAST_TIME_OUTS = (12.0, 24.0)
+# Longer than a consumer's session (6 s), its transaction (10 s), and the broker's interval between
+# two checks for expired transactions (10 s).
+_PAST_TIMEOUTS = (12.0, 24.0)
 _PAUSE = (11.0, 16.0)
 _DURATION: Mapping[Kind, tuple[float, float]] = {
     Kind.PRODUCER: (0.5, 4.0),
     Kind.KAFKA: (0.0, 3.0),
     Kind.POSTGRES: (0.0, 3.0),
     Kind.STREAM_TAKEOVER: (10.0, 15.0),
-    Kind.ZOMBIE_SAME_NAME: _PAST_TIME_OUTS,
-    Kind.ZOMBIE_OTHER_NAME: _PAST_TIME_OUTS,
-    Kind.PAUSE_CONSUMERS: _PAST_TIME_OUTS,
+    Kind.ZOMBIE_SAME_NAME: _PAST_TIMEOUTS,
+    Kind.ZOMBIE_OTHER_NAME: _PAST_TIMEOUTS,
+    Kind.PAUSE_CONSUMERS: _PAST_TIMEOUTS,
     Kind.PAUSE_STREAM: _PAUSE,
     Kind.PAUSE_KAFKA: _PAUSE,
     Kind.PAUSE_POSTGRES: _PAUSE,
@@ -83,13 +83,13 @@ _DURATION: Mapping[Kind, tuple[float, float]] = {
 
 @attrs.frozen
 class Event:
-    """One thing that is done.
+    """One fault.
 
     Attributes:
-        kind: What.
-        delay: Seconds to wait before it, after the event before has been dealt with.
+        kind: Its kind.
+        delay: Seconds to wait before it, after the previous fault was injected.
         choice: 0 or 1: which consumer, or whether offsets are reset to the beginning or the end.
-        duration: Seconds that something stays down or paused; what it means depends on the kind.
+        duration: Seconds that something stays down or paused; the meaning depends on the kind.
     """
 
     kind: Kind
@@ -106,8 +106,8 @@ class Event:
 def make_schedule(seed: str, kills: int) -> list[Event]:
     """Return the events of a seed.
 
-    Up to six kills are of different victims; thirteen and more are of every kind at least once. On
-    top comes a pause for every ten kills.
+    Up to six kills are of different processes; thirteen and more are of every kind at least once.
+    There is one pause more for every ten kills.
 
     Args:
         seed: Any text; the same seed gives the same schedule.
@@ -122,14 +122,14 @@ def make_schedule(seed: str, kills: int) -> list[Event]:
     kinds += rng.choices(list(KILLS), list(KILLS.values()), k=kills - len(kinds))
     rng.shuffle(kinds)
     for number in range(kills // _PAUSE_EVERY):
-        # Each pause somewhere among ten kills of its own.
+        # One pause among every ten kills.
         place = rng.randrange(_PAUSE_EVERY) + number * (_PAUSE_EVERY + 1)
         kinds.insert(place, PAUSES[number % len(PAUSES)])
     return [_make_event(rng, kind) for kind in kinds]
 
 
 def _make_event(rng: random.Random, kind: Kind) -> Event:
-    # Some come at once: they strike while the one before is still being recovered from.
+    # Some follow at once, while the pipeline still recovers from the previous fault.
     at_once = rng.random() < _AT_ONCE_SHARE
     return Event(
         kind=kind,

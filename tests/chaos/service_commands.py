@@ -1,16 +1,16 @@
-"""The command lines of the services under test, as they are installed, on one stack."""
+"""The command lines of the installed services on one stack."""
 
 from pathlib import Path
 
-from voting_infra.child import Command
+from testkit.election import QUICK_JAVA
+from voting_infra import Command, Stack
 from voting_infra.logs import cache_directory
 from voting_infra.service_commands import service_command
-from voting_infra.stack import Stack
 
 __all__ = ["Commands"]
 
 SESSION_SECONDS = 6
-# Small batches: the more of them, the more of their edges a kill can land on.
+# The smaller the batches, the more of their boundaries a kill can hit.
 BATCH_SIZE = 200
 
 
@@ -28,7 +28,7 @@ class Commands:
         self._stack = stack
 
     def producer(self, results: Path, rate: float) -> Command:
-        """Return the command that sends a slice and ends."""
+        """Return the command that sends a results file and ends."""
         return service_command(
             self._stack,
             "voting-producer",
@@ -46,11 +46,11 @@ class Commands:
         )
 
     def stream(self) -> Command:
-        """Return the command of the tally."""
+        """Return the command of the stream."""
         return service_command(
             self._stack,
             "voting-stream",
             *("run", f"--checkpoint={self.checkpoint}"),
             f"--class-archives={cache_directory() / 'spark'}",
-            "--spark-conf=spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+            f"--spark-conf=spark.driver.extraJavaOptions={QUICK_JAVA}",
         )

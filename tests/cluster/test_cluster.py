@@ -1,64 +1,60 @@
-"""One election on several machines' worth of processes, while some of them are killed.
+"""One election on a cluster of processes while some of them are killed.
 
-Three Kafka nodes, a Spark master with two workers, three consumers and two producers. What is
-killed stays down, except for the Kafka node, which comes back before the end and has to catch up.
-A service that ends by itself is started again, as by an operator's restart policy.
+Three Kafka nodes, a Spark master with two workers, three consumers and two producers. A killed
+process stays down, except for the Kafka node, which restarts before the end and has to catch up.
+A service that exits by itself is restarted, as by an operator's restart policy.
 """
 
-import csv
 import json
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import attrs
 import pytest
-from chaos.restart_policy import RestartPolicy, Restarts, Service
-from checker import examine, read_topic
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from conftest import US_2020, Election
+from kafka_cluster import KafkaCluster
+from spark_cluster import SparkMaster, SparkWorker
 from typed_settings import SecretStr
 
+from testkit.checker.exactly_once import check_exactly_once
+from testkit.checker.results_file import plain_totals
+from testkit.election import QUICK_JAVA, Election
+from testkit.paths import US_2020
+from testkit.restart_policy import RestartPolicy, Restarts, Service
+from testkit.waiting import eventually
 from voting_core.database import connect
 from voting_core.kafka import connect_admin
 from voting_core.service.java import find_java
 from voting_core.service.settings import DatabaseSettings, KafkaSettings
 from voting_infra import Child, Supervisor
-from voting_infra.class_archive import prepare_kafka_libs
 from voting_infra.kafka import EmbeddedKafka
-from voting_infra.kafka_cluster import KafkaCluster
+from voting_infra.kafka_libs import resolve_kafka_libs
 from voting_infra.postgres import EmbeddedPostgres
-from voting_infra.spark_cluster import SparkMaster, SparkWorker
 
 SCALE = 4000
 PARTITIONS = 6
+GROUP = "voting-consumer"
 COPIES = 3
 RATE = 500
-"""Ballots that each producer sends a second: slow enough that every kill comes amid the count."""
+"""Ballots per second of each producer: slow enough that every kill happens amid the count."""
 
 BATCH = 4000
-"""Votes that the stream counts at a time: a tenth of all, so that it is long underway."""
+"""Votes per micro-batch of the stream: a tenth of all, so that it is busy for long."""
 
-# The test is over before the better code of the second compiler would pay.
-QUICK_START = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
+QUICK_START = f"{QUICK_JAVA} -XX:-UsePerfData"
 
 TIMEOUT_SECONDS = 300.0
-
-
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {TIMEOUT_SECONDS:.0f} s: {what}"
-        time.sleep(0.2)
+await_cluster = partial(eventually, timeout=TIMEOUT_SECONDS, interval=0.2)
 
 
 @attrs.frozen
 class Cluster:
-    """Everything that the services run on."""
+    """The servers that the services run on."""
 
     kafka: KafkaCluster
     postgres: EmbeddedPostgres
@@ -70,7 +66,7 @@ class Cluster:
 def cluster(supervisor: Supervisor) -> Cluster:
     """Kafka, PostgreSQL and Spark, all up; the supervisor ends them."""
     java = find_java(os.environ)
-    kafka = KafkaCluster(supervisor, java, prepare_kafka_libs(supervisor, java, os.environ))
+    kafka = KafkaCluster(supervisor, java, resolve_kafka_libs(supervisor, java, os.environ))
     postgres = EmbeddedPostgres(supervisor)
     master = SparkMaster(supervisor)
     workers = (SparkWorker(supervisor, master, 1), SparkWorker(supervisor, master, 2))
@@ -102,7 +98,7 @@ def election(cluster: Cluster, tmp_path: Path) -> Iterator[Election]:
 
 
 class CountedVotes:
-    """Follows how many votes the stream says that it has counted."""
+    """Follows the number of votes that the stream has counted."""
 
     def __init__(self, election: Election) -> None:
         self._totals: dict[bytes | None, int] = {}
@@ -117,7 +113,7 @@ class CountedVotes:
         self._consumer.assign([TopicPartition("aggregated_progress", 0, OFFSET_BEGINNING)])
 
     def reach(self, votes: int) -> None:
-        """Wait until so many are counted."""
+        """Wait until that many votes are counted."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while (counted := sum(self._totals.values())) < votes:
             assert time.monotonic() < deadline, f"{counted} counted, {votes} awaited"
@@ -131,42 +127,16 @@ class CountedVotes:
                 self._totals[message.key()] = max(total, self._totals.get(message.key(), 0))
 
     def close(self) -> None:
-        """Let go of Kafka."""
+        """Disconnect from Kafka."""
         self._consumer.close()
 
 
 @pytest.fixture
 def counted(election: Election) -> Iterator[CountedVotes]:
-    """How far the count is."""
+    """The number of counted votes."""
     counted = CountedVotes(election)
     yield counted
     counted.close()
-
-
-def plain_totals(path: Path, scale: int) -> Counter[tuple[str, str]]:
-    """Each candidate's votes in a state, added up and then divided whole."""
-    totals: Counter[tuple[str, str]] = Counter()
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            totals[row["candidate"], row["state"]] += int(row["candidatevotes"])
-    return +Counter({key: votes // scale for key, votes in totals.items()})
-
-
-def aggregated(election: Election) -> Counter[tuple[str, str]]:
-    """The stream's highest total of each candidate's name in each state."""
-
-    def records(topic: str) -> list[dict[str, str | int]]:
-        return [json.loads(v) for _, v in read_topic(election.kafka.bootstrap_servers, topic)]
-
-    names = {
-        row["candidate_id"]: str(row["candidate_name"])
-        for row in records("aggregated_votes_per_candidate")
-    }
-    totals: Counter[tuple[str, str]] = Counter()
-    for row in records("aggregated_votes_per_candidate_by_location"):
-        key = (names[row["candidate_id"]], str(row["state"]))
-        totals[key] = max(totals[key], int(row["total_votes"]))
-    return totals
 
 
 def stored(election: Election) -> Counter[tuple[str, str]]:
@@ -185,14 +155,20 @@ def leader(election: Election, cluster: Cluster, topic: str) -> EmbeddedKafka:
 
 
 def copies_in_sync(election: Election) -> set[int]:
-    """How many copies of a partition are complete, over all partitions of all topics."""
+    """The numbers of in-sync replicas over all partitions of all topics."""
     topics = election.admin.list_topics(timeout=30).topics.values()
     return {len(partition.isrs) for topic in topics for partition in topic.partitions.values()}
 
 
+def members_with_partitions(election: Election) -> int:
+    """The number of members of the consumer group that have partitions."""
+    group = election.admin.describe_consumer_groups([GROUP])[GROUP].result(30)
+    return sum(bool(member.assignment.topic_partitions) for member in group.members)
+
+
 @pytest.fixture
 def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
-    """Three consumers, beside the stream, all of them with work to do."""
+    """Three consumers, beside the stream, each with partitions of its own."""
     restarts = Restarts()
     stream = election.command(
         "voting-stream",
@@ -215,11 +191,11 @@ def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
     for service in services:
         service.start()
     restart_policy = RestartPolicy(election.supervisor, services)
-    eventually(
-        lambda: all('"resuming"' in consumer.log_path.read_text() for consumer in consumers),
-        "three consumers with partitions of their own",
+    await_cluster(
+        lambda: members_with_partitions(election) == len(consumers),
+        "each consumer has partitions",
     )
-    eventually(lambda: cluster.master.cores_used() == 2, "an executor on each Spark worker")
+    await_cluster(lambda: cluster.master.cores_used() == 2, "an executor on each Spark worker")
     yield services[1:]
     restart_policy.close()
     for row in restarts.rows():
@@ -227,7 +203,7 @@ def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
 
 
 def start_producer(election: Election, part: str) -> Child:
-    """Start to send a slice of the election."""
+    """Start a producer of one slice of the election."""
     return election.start(
         "voting-producer",
         *("run", f"--results={US_2020}", f"--scale={SCALE}", f"--rate={RATE}", f"--slice={part}"),
@@ -241,22 +217,25 @@ def test_the_count_is_exact_while_parts_of_the_cluster_die(
     """A Kafka node, a consumer and a Spark worker are killed amid the count, which is exact."""
     expected = plain_totals(US_2020, SCALE)
     votes = expected.total()
-    eventually(lambda: copies_in_sync(election) == {COPIES}, "all copies are complete")
+    await_cluster(lambda: copies_in_sync(election) == {COPIES}, "all copies are complete")
     first = start_producer(election, "1/2")
     counted.reach(1)
-    # By now everything works; all kills are behind the votes of the first half.
+    # By now every service works; all kills follow votes of the first half.
     second = start_producer(election, "2/2")
 
-    eventually(lambda: stored(election).total() > votes * 0.55, "55% of the votes are stored")
+    await_cluster(lambda: stored(election).total() > votes * 0.55, "55% of the votes are stored")
     node = leader(election, cluster, "voting_progress")
     node.kill()
 
-    eventually(lambda: stored(election).total() > votes * 0.65, "65% of the votes are stored")
-    consumers[0].kill_and_stay_down()
+    await_cluster(lambda: stored(election).total() > votes * 0.65, "65% of the votes are stored")
+    consumers[0].kill_without_restart()
 
     counted.reach(int(votes * 0.7))
     cluster.workers[0].kill()
-    eventually(lambda: len(cluster.master.workers()) == 1, "Spark's master misses a worker")
+    await_cluster(
+        lambda: len(cluster.master.workers()) == 1,
+        "Spark's master has noticed that a worker is gone",
+    )
 
     counted.reach(int(votes * 0.85))
     node.start()
@@ -264,12 +243,10 @@ def test_the_count_is_exact_while_parts_of_the_cluster_die(
     counted.reach(votes)
     for producer in (first, second):
         assert producer.wait(TIMEOUT_SECONDS) == 0, producer.log_path.read_text()
-    eventually(lambda: copies_in_sync(election) == {COPIES}, "the Kafka node has caught up")
+    await_cluster(lambda: copies_in_sync(election) == {COPIES}, "the Kafka node has caught up")
 
-    findings = examine(election.kafka.bootstrap_servers, election.conn)
-    findings.assert_consistent()
-    assert (findings.accepted, findings.rejected) == (votes, {})
-    assert stored(election) == expected
-    assert aggregated(election) == expected
+    verdict = check_exactly_once(election.gather_evidence(), expected)
+    assert verdict.problems == []
+    assert (verdict.accepted, verdict.rejected) == (votes, {})
     done = election.run("voting", "reconcile", "--deep")
     assert done.returncode == 0, done.stdout + done.stderr

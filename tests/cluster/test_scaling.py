@@ -1,13 +1,13 @@
-"""Measuring how the pipeline scales, on a small election."""
+"""The scaling benchmark on a small election."""
 
 import json
 from pathlib import Path
 
-from conftest import run_module
+from testkit.processes import run_module
 
 
 def test_rates_are_measured_and_printed(tmp_path: Path) -> None:
-    """Each stage has a rate with two of each service, and the tables are there to be copied."""
+    """Each stage has a rate with two of each service, and both tables are printed."""
     report = tmp_path / "rates.json"
     done = run_module(
         "scaling",

@@ -1,24 +1,24 @@
-"""The stream as a program that spark-submit runs, as it does on a cluster."""
+"""The stream as a program run by spark-submit, as on a cluster."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-from conftest import SCRIPTS, Election
-
+from testkit.election import QUICK_JAVA, Election
+from testkit.paths import SCRIPTS
 from voting_stream.settings import StreamSettings
 
 PROGRAM = "from voting_stream.cli import main\nmain()\n"
 
 
 def test_spark_submit_decides_on_the_master(election: Election, tmp_path: Path) -> None:
-    """Under spark-submit the tally runs on its master, with the connector of its --packages."""
+    """Under spark-submit the stream runs on its master, with the connector of its --packages."""
     program = tmp_path / "stream.py"
     program.write_text(PROGRAM)
     done = subprocess.run(
         [
             *(SCRIPTS / "spark-submit", "--master", "local[3]"),
-            *("--driver-java-options", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"),
+            *("--driver-java-options", QUICK_JAVA),
             *("--packages", StreamSettings().kafka_package, program),
             *("run", "--trigger=available-now", f"--checkpoint={tmp_path / 'checkpoint'}"),
         ],
@@ -29,5 +29,5 @@ def test_spark_submit_decides_on_the_master(election: Election, tmp_path: Path) 
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    # spark-submit passes on as standard output whatever its program says.
+    # spark-submit merges the program's standard error into its standard output.
     assert '"master": "local[3]"' in done.stdout

@@ -1,30 +1,26 @@
 """The whole system in containers: an election, restarts on the way, and the operator's commands."""
 
-import csv
 import json
 import os
 import subprocess
-from collections import Counter
 from collections.abc import Iterator
 from typing import NoReturn
 from urllib.request import urlopen
 
 import attrs
 import pytest
-from checker import Findings, examine
-from system import ROOT, System
-from typed_settings import SecretStr
 
-from voting_core.database import connect
-from voting_core.service.settings import DatabaseSettings
+from compose.system import System
+from testkit.checker.consistency import find_problems
+from testkit.checker.evidence import Evidence, gather_evidence
+from testkit.checker.results_file import Totals, plain_totals
+from testkit.paths import ROOT, US_2020
 from voting_core.topics import ALL_TOPICS, TURNOUT_BY_LOCATION, VOTERS
-from voting_infra import Supervisor
 from voting_infra.engine import open_engine
 from voting_infra.exceptions import EngineError
-from voting_infra.images import IMAGES, build_image, resolve_base, resolve_image
-from voting_infra.images.definitions import PACKAGES
-from voting_infra.logs import new_log_directory
+from voting_infra.images import KAFKA, POSTGRES, build_images, resolve_image
 
+PACKAGES = [path.parent.name for path in ROOT.glob("packages/*/pyproject.toml")]
 SCALE = 4000
 RATE = 400
 COUNT_SECONDS = 600.0
@@ -46,16 +42,13 @@ def images() -> dict[str, str]:
     ).returncode:
         cannot_run("docker compose does not run: install Docker and its Compose plugin")
     wanted = json.loads(System("voting", {}).run("config", "--format=json").stdout)["services"]
-    servers = {"VOTING_KAFKA_IMAGE": "broker", "VOTING_POSTGRES_IMAGE": "postgres"}
-    built = {image.variable: image for image in IMAGES.values()}
+    servers = {"broker": KAFKA, "postgres": POSTGRES}
     try:
-        with open_engine() as engine, Supervisor(new_log_directory()) as supervisor:
-            base = resolve_base(engine, supervisor)
-            for package in PACKAGES:
-                build_image(engine, supervisor, IMAGES[package], base)
+        with open_engine() as engine:
+            build_images(*PACKAGES)
             return {
-                name: resolve_image(engine, supervisor, wanted[service]["image"], built[name]).name
-                for name, service in servers.items()
+                source.variable: resolve_image(engine, wanted[service]["image"], source).name
+                for service, source in servers.items()
             }
     except EngineError as error:
         cannot_run(str(error))
@@ -72,22 +65,17 @@ def system(images: dict[str, str]) -> Iterator[System]:
         system.run("down", "--volumes")
 
 
-def expected_votes() -> Counter[tuple[str, str]]:
-    """How many votes each candidate must have in each state, from the results file itself."""
-    cast: Counter[tuple[str, str]] = Counter()
-    path = ROOT / "infra" / "data" / "us-president-2020-by-county.csv"
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            cast[row["candidate"], row["state"]] += int(row["candidatevotes"])
-    return Counter({place: votes // SCALE for place, votes in cast.items() if votes >= SCALE})
+def expected_votes() -> Totals:
+    """The votes that each candidate must have in each state, from the results file itself."""
+    return plain_totals(US_2020, SCALE)
 
 
 @attrs.frozen
 class Counted:
-    """The system after the count, and what was found in it then."""
+    """The system after the count, and what its data stores held then."""
 
     system: System
-    findings: Findings
+    evidence: Evidence
 
 
 @pytest.fixture(scope="module")
@@ -112,13 +100,12 @@ def counted(system: System) -> Counted:
         return status["votes"] == total and not status["in_flight"]
 
     system.await_condition("everything counted", is_counted, COUNT_SECONDS)
-    with connect(DatabaseSettings(SecretStr(system.database_url))) as conn:
-        return Counted(system, examine(system.bootstrap_servers, conn))
+    return Counted(system, gather_evidence(system.bootstrap_servers, system.database_url))
 
 
 def test_every_vote_counts_once_in_spite_of_restarts(counted: Counted) -> None:
     """The tables, the topics and the totals all come to what the results file says."""
-    counted.findings.assert_consistent()
+    assert find_problems(counted.evidence, tallied=True) == []
     rows = counted.system.psql(
         "SELECT candidate_name, address_state, count(*) FROM votes"
         " JOIN voters USING (voter_id) JOIN candidates USING (candidate_id) GROUP BY 1, 2"

@@ -1,4 +1,4 @@
-"""The built packages, and virtual environments that hold nothing but them and what they need."""
+"""The built packages, and virtual environments with only them and their requirements."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def sdist(package: str) -> Path:
 
 
 def outside_environment() -> dict[str, str]:
-    """The environment variables, without any that leads back to this checkout or to settings."""
+    """The environment variables, without those that refer to this checkout or are settings."""
     inside = ("VOTING_", "PYTHON", "VIRTUAL_ENV")
     return {key: value for key, value in os.environ.items() if not key.startswith(inside)}
 
@@ -73,14 +73,14 @@ class Environment:
         return {each["name"]: each["version"] for each in json.loads(listed)}
 
     def check(self) -> None:
-        """Fail unless everything has what it needs, in a version that it can use."""
+        """Fail unless every requirement is installed in a suitable version."""
         _run_uv("pip", "check", f"--python={self.path}")
 
 
 def make_environment(path: Path, wheels: Sequence[Path]) -> Environment:
-    """Make an environment and install wheels as a user does: what they need of ours is in dist/.
+    """Make an environment and install wheels as a user does, siblings from dist/.
 
-    What they need of others comes in the versions that the checkout is tested with.
+    Other requirements are installed in the versions that the checkout is tested with.
     """
     constraints = os.environ.get("VOTING_TEST_CONSTRAINTS")
     if constraints is None:

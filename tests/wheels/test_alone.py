@@ -3,7 +3,8 @@
 import resource
 
 import pytest
-from environments import PACKAGES, Environment, make_environment, wheel
+
+from wheels.environments import PACKAGES, Environment, make_environment, wheel
 
 HEAVY = {
     "voting-core": set(),
@@ -27,8 +28,8 @@ def alone(
     return package, make_environment(path, [wheel(package)])
 
 
-def test_it_brings_nothing_of_another_service(alone: tuple[str, Environment]) -> None:
-    """Beside the package and voting-core there is no service, and no library of a service."""
+def test_a_package_installs_no_other_service(alone: tuple[str, Environment]) -> None:
+    """Beside the package and voting-core no service is installed, and no library of one."""
     package, environment = alone
     environment.check()
     installed = environment.installed()
@@ -37,8 +38,8 @@ def test_it_brings_nothing_of_another_service(alone: tuple[str, Environment]) ->
     assert ALL_HEAVY & set(installed) == HEAVY[package]
 
 
-def test_it_says_its_version(alone: tuple[str, Environment]) -> None:
-    """`--version` is the version of the wheel."""
+def test_the_version_is_that_of_the_wheel(alone: tuple[str, Environment]) -> None:
+    """`--version` prints it."""
     package, environment = alone
     script = "voting" if package == "voting-core" else package
     done = environment.run(script, "--version")
@@ -47,16 +48,15 @@ def test_it_says_its_version(alone: tuple[str, Environment]) -> None:
 
 
 def processor_seconds() -> float:
-    """What all children that have ended took of the processors."""
+    """The processor time of all child processes that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
-def test_it_explains_itself(alone: tuple[str, Environment]) -> None:
-    """`--help` answers; that of the consumer, which is restarted most, in under a second.
+def test_help_is_printed_quickly(alone: tuple[str, Environment]) -> None:
+    """`--help` works; that of the consumer, which is restarted most, in under a second.
 
-    Nothing is waited for meanwhile, so on an idle machine the processor's time is all that passes,
-    and on a busy one it is still the program's own.
+    The processor time is measured, which other programs on a busy machine do not increase.
     """
     package, environment = alone
     script = "voting" if package == "voting-core" else package

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Any
 
 import attrs
 import pytest
-from environments import PACKAGES, Environment, make_environment, outside_environment, wheel
 
+from testkit.waiting import eventually
 from voting_infra import Child, Command, Stack, Supervisor
 from voting_infra.ports import free_ports
+from wheels.environments import PACKAGES, Environment, make_environment, outside_environment, wheel
 
 VOTES = {
     ("OHIO", "ADA"): 310,
@@ -61,13 +61,13 @@ class Installation:
         )
 
     def status(self) -> dict[str, Any]:
-        """How far each stage is."""
+        """The progress of each stage."""
         return dict(json.loads(self.run("voting", "status", "--json")))
 
 
 @pytest.fixture
 def installation(environment: Environment, stack: Stack, tmp_path: Path) -> Iterator[Installation]:
-    """The installed commands, on a stack that nothing has been set up on."""
+    """The installed commands on an empty stack."""
     variables = outside_environment() | {
         "VOTING_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
         "VOTING_DATABASE_URL": stack.database_url,
@@ -86,7 +86,7 @@ def write_results(path: Path) -> None:
 
 
 def answers(address: str) -> bool:
-    """Tell whether a page is served."""
+    """Whether a page is served."""
     try:
         with urllib.request.urlopen(address, timeout=1) as response:
             return bool(response.status == 200)
@@ -95,13 +95,13 @@ def answers(address: str) -> bool:
 
 
 def test_all_five_fit_together(environment: Environment) -> None:
-    """No package needs a version of another, or of a library, that cannot be there with it."""
+    """The packages' requirements, on each other and on libraries, do not conflict."""
     environment.check()
     assert set(PACKAGES) <= set(environment.installed())
 
 
 def test_an_election_is_counted(installation: Installation) -> None:
-    """Set up, sent, decided, tallied, shown and reconciled by what was installed alone."""
+    """The installed commands set it up, send, decide, tally, show, reconcile and certify it."""
     write_results(installation.folder / "results.csv")
     port = free_ports(1)[0]
     installation.run("voting", "init")
@@ -113,16 +113,18 @@ def test_an_election_is_counted(installation: Installation) -> None:
     installation.run(
         *("voting-producer", "run", "--source=results", "--results=results.csv", "--scale=1")
     )
-    deadline = time.monotonic() + COUNT_SECONDS
-    while (status := installation.status())["flow"]["tallied"] < sum(VOTES.values()):
-        assert time.monotonic() < deadline, f"not counted in {COUNT_SECONDS:.0f} s: {status}"
+
+    def is_counted() -> bool:
         for service in services:
             service.check()
-        time.sleep(POLL_SECONDS)
-    while not answers(f"http://127.0.0.1:{port}/"):
-        assert time.monotonic() < deadline, "the dashboard does not answer"
+        return bool(installation.status()["flow"]["tallied"] == sum(VOTES.values()))
+
+    def serves_the_page() -> bool:
         services[-1].check()
-        time.sleep(POLL_SECONDS)
+        return answers(f"http://127.0.0.1:{port}/")
+
+    eventually(is_counted, "all votes counted", timeout=COUNT_SECONDS, interval=POLL_SECONDS)
+    eventually(serves_the_page, "the dashboard responds", interval=POLL_SECONDS)
     installation.run("voting", "reconcile")
     installation.services.stop_all(services, STOP_SECONDS)
     assert [service.returncode for service in services[:2]] == [0, 0]

@@ -1,4 +1,4 @@
-"""What is in the wheels and source distributions."""
+"""The contents of the wheels and source distributions."""
 
 import configparser
 import subprocess
@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from environments import PACKAGES, ROOT, SERVICES, UV, outside_environment, sdist, wheel
 from packaging.metadata import Metadata
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
+from wheels.environments import PACKAGES, ROOT, SERVICES, UV, outside_environment, sdist, wheel
+
 DATA = {
-    "voting-core": "voting_core/migrations/0001_election.sql",
+    "voting-core": "voting_core/database/migrations/0001_election.sql",
     "voting-dashboard": "voting_dashboard/page.py",
 }
 
@@ -60,7 +61,7 @@ def metadata_of_wheel(files: dict[str, bytes]) -> bytes:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_metadata_is_plain(package: str) -> None:
-    """It is valid, and says in version ranges alone what the package needs."""
+    """It is valid, and its requirements are version ranges only."""
     declared = project(package)
     metadata = Metadata.from_email(metadata_of_wheel(unzip(wheel(package))), validate=True)
     assert metadata.name == package
@@ -97,8 +98,8 @@ def test_the_wheel_holds_the_whole_package(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_the_source_distribution_makes_the_same_wheel(package: str, tmp_path: Path) -> None:
-    """Built from it alone, away from its siblings, the wheel is the one in dist/."""
+def test_the_source_distribution_builds_the_same_wheel(package: str, tmp_path: Path) -> None:
+    """Built from it alone, without its siblings, the wheel equals the one in dist/."""
     files = untar(sdist(package))
     assert files["LICENSE"] == (ROOT / "LICENSE").read_bytes()
     assert files["PKG-INFO"] == metadata_of_wheel(unzip(wheel(package)))
@@ -117,8 +118,8 @@ def test_the_source_distribution_makes_the_same_wheel(package: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_the_files_names_say_the_version(package: str) -> None:
-    """Name and version are those of the package; a wheel runs on any platform."""
+def test_the_file_names_contain_the_version(package: str) -> None:
+    """Name and version are those of the package; the wheel runs on any platform."""
     name, version, _, tags = parse_wheel_filename(wheel(package).name)
     assert (name, str(version)) == (package, project(package)["version"])
     assert {str(tag) for tag in tags} == {"py3-none-any"}

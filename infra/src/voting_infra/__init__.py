@@ -1,6 +1,5 @@
 """What the voting services run on, for development, tests and the demo."""
 
-from voting_infra.child import Child, Command
 from voting_infra.exceptions import (
     ChildError,
     ChildExited,
@@ -13,7 +12,8 @@ from voting_infra.exceptions import (
     StackError,
     SupervisionError,
 )
-from voting_infra.server import Server
+from voting_infra.processes import Child, Command, describe_exit
+from voting_infra.servers import Server
 from voting_infra.stack import Stack, StackKind, open_stack
 from voting_infra.supervisor import Supervisor
 
@@ -34,5 +34,6 @@ __all__ = [
     "StackKind",
     "SupervisionError",
     "Supervisor",
+    "describe_exit",
     "open_stack",
 ]

@@ -5,12 +5,9 @@ from typing import get_args
 
 import attrs
 
-from voting_core.exceptions import JavaError
-from voting_infra.containers import StackImages, find_images, resolve_images
 from voting_infra.exceptions import StackError
-from voting_infra.logs import new_log_directory
+from voting_infra.images import StackImages, find_images, resolve_images
 from voting_infra.stack import StackKind
-from voting_infra.supervisor import Supervisor
 
 VARIABLE = "VOTING_TEST_STACK"
 
@@ -34,11 +31,10 @@ class StackChoice:
 
 
 def choose_stack(environ: Mapping[str, str]) -> StackChoice:
-    """Chooses containers where there can be any, unless the environment decides.
+    """Choose containers where there can be any, unless the environment decides.
 
-    What the environment forces is never replaced by the other kind. Images are built only if
-    containers are forced; otherwise one that is not there and cannot be pulled decides against
-    them.
+    A forced kind is never replaced by the other one. Images are built only if containers are
+    forced; otherwise a missing one that cannot be pulled decides against them.
 
     Args:
         environ: Where `VOTING_TEST_STACK` is looked up, and what names the images.
@@ -50,16 +46,11 @@ def choose_stack(environ: Mapping[str, str]) -> StackChoice:
     if forced not in (None, *get_args(StackKind)):
         raise StackError(f"{VARIABLE}={forced}: there is {' and '.join(get_args(StackKind))}")
     if forced == "embedded":
-        return StackChoice("embedded", None, f"{VARIABLE} says so")
+        return StackChoice("embedded", None, f"{VARIABLE} is set to it")
     try:
-        images = _built_images(environ) if forced else find_images(environ)
-    except (StackError, JavaError) as error:
+        images = resolve_images(environ) if forced else find_images(environ)
+    except StackError as error:
         if forced:
             raise StackError(f"{VARIABLE}={forced}: {error}") from error
         return StackChoice("embedded", None, str(error))
     return StackChoice("containers", images, str(images))
-
-
-def _built_images(environ: Mapping[str, str]) -> StackImages:
-    with Supervisor(new_log_directory()) as supervisor:
-        return resolve_images(supervisor, environ)

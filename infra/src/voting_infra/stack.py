@@ -20,16 +20,17 @@ import attrs
 
 from voting_core.exceptions import JavaError
 from voting_core.service.java import find_java
-from voting_infra.class_archive import prepare_kafka_libs
 from voting_infra.exceptions import StackError
 from voting_infra.kafka import EmbeddedKafka
+from voting_infra.kafka_libs import resolve_kafka_libs
 from voting_infra.logs import new_log_directory
 from voting_infra.postgres import EmbeddedPostgres
-from voting_infra.server import Server
+from voting_infra.servers import Server
 from voting_infra.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from voting_infra.containers import ContainerKafka, ContainerPostgres, StackImages
+    from voting_infra.containers import ContainerKafka, ContainerPostgres
+    from voting_infra.images import StackImages
 
     _Servers = tuple[EmbeddedKafka | ContainerKafka, EmbeddedPostgres | ContainerPostgres]
 
@@ -37,6 +38,8 @@ _log = logging.getLogger(__name__)
 
 _EMBEDDED_TIMEOUT_S = 60.0
 _CONTAINER_TIMEOUT_S = 120.0
+# Recording a class-data archive takes Kafka some seconds, once.
+_STOP_TIMEOUT_S = 60.0
 
 StackKind = Literal["containers", "embedded"]
 
@@ -50,11 +53,11 @@ class Stack:
         database_url: PostgreSQL's, with user, password and database.
         kafka: Control over Kafka.
         postgres: Control over PostgreSQL.
-        log_dir: Where their logs are; they stay when the stack has gone.
+        log_dir: Where their logs are; they outlive the stack.
     """
 
     bootstrap_servers: str
-    database_url: str = attrs.field(repr=False)  # it holds the password
+    database_url: str = attrs.field(repr=False)  # it has the password
     kafka: Server
     postgres: Server
     log_dir: Path
@@ -70,16 +73,16 @@ def open_stack(
     images: "StackImages | None" = None,
     timeout: float | None = None,
 ) -> Iterator[Stack]:
-    """Brings up a stack with empty data, and takes it down with all that it has made.
+    """Bring up a stack with empty data, and take it down with all that it has made.
 
     Args:
         kind: How: `embedded` runs real servers as child processes, `containers` runs them in
             containers of a Docker engine.
         log_dir: For the logs; by default a new directory in the user's cache, where the last few
             are kept.
-        supervisor: Who runs the children, for a caller who has others to run; the logs then go
-            to its directory, and it is closed if the stack does not come up. By default the stack
-            has its own.
+        supervisor: Runs the children, for a caller that runs others as well; the logs then go to
+            its directory, and it is closed if the stack does not come up. By default the stack has
+            its own.
         environ: Where `JAVA_HOME`, `PATH`, `VOTING_IVY_SETTINGS` (an Ivy settings file for
             Kafka's artifacts), `VOTING_KAFKA_IMAGE` and `VOTING_POSTGRES_IMAGE` are looked up; by
             default this process's environment.
@@ -123,10 +126,11 @@ def _containers(
     timeout: float,
 ) -> "AbstractContextManager[_Servers]":
     # Here because its imports take longer than those of all the rest.
-    from voting_infra.containers import open_containers, resolve_images
+    from voting_infra.containers import open_containers
+    from voting_infra.images import resolve_images
 
     if images is None:
-        images = resolve_images(supervisor, environ)
+        images = resolve_images(environ)
     _log.info("the stack runs %s", images)
     return open_containers(supervisor, images, timeout)
 
@@ -139,7 +143,8 @@ def _embedded(
     try:
         yield kafka, postgres
     finally:
-        supervisor.stop_all([kafka.child, postgres.child])
+        supervisor.stop_all([kafka.child, postgres.child], _STOP_TIMEOUT_S)
+        kafka.keep_class_archive()
 
 
 def _start_embedded(
@@ -148,8 +153,8 @@ def _start_embedded(
     java = find_java(environ)
 
     def start_kafka() -> EmbeddedKafka:
-        libs = prepare_kafka_libs(supervisor, java, environ)
-        kafka = EmbeddedKafka(supervisor, java, libs, timeout=timeout)
+        libs = resolve_kafka_libs(supervisor, java, environ)
+        kafka = EmbeddedKafka(supervisor, java, libs, record_archive=True, timeout=timeout)
         kafka.start_on_free_ports()
         return kafka
 
@@ -172,7 +177,7 @@ def _start_embedded(
 
 
 def shell_lines(stack: Stack) -> str:
-    """Returns the addresses as lines that a shell can evaluate."""
+    """Return the addresses as lines that a shell can evaluate."""
     return (
         f"export VOTING_KAFKA_BOOTSTRAP_SERVERS={shlex.quote(stack.bootstrap_servers)}\n"
         f"export VOTING_DATABASE_URL={shlex.quote(stack.database_url)}\n"
@@ -180,7 +185,7 @@ def shell_lines(stack: Stack) -> str:
 
 
 def main() -> None:
-    """Keeps a stack until Ctrl-C or SIGTERM; the exit status is 0 then, 1 for an error."""
+    """Keep a stack until Ctrl-C or SIGTERM; the exit status is 0 then, 1 for an error."""
     parser = argparse.ArgumentParser(prog="voting-stack", description=main.__doc__)
     parser.add_argument("--log-dir", type=Path, help="where the logs go")
     parser.add_argument(

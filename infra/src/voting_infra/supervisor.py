@@ -3,57 +3,55 @@
 import contextlib
 import secrets
 import shutil
-import sys
 import tempfile
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from voting_infra.child import Child, Command
 from voting_infra.exceptions import SupervisionError
-from voting_infra.reaper import Reaper
+from voting_infra.guard import Guard
+from voting_infra.processes import Child, Command
 
 
 class Supervisor:
     """Starts children and makes temporary directories, and leaves none of them behind.
 
-    Leaving its `with` block ends the children, all at the same time, and removes the
-    directories. If this process is killed before that, a reaper process does it.
+    Leaving its `with` block ends the children, all at the same time, and removes the directories.
+    If this process is killed before that, the kernel ends the children on Linux, and a guard
+    process removes the directories.
+
+    Attributes:
+        log_dir: For logs.
     """
 
     def __init__(self, log_dir: Path) -> None:
-        """Starts the reaper.
+        """Start the guard.
 
         Args:
-            log_dir: For the reaper's log; made if it does not exist.
-
-        Raises:
-            SupervisionError: The reaper does not start.
+            log_dir: Made if it does not exist.
         """
         log_dir.mkdir(parents=True, exist_ok=True)
         self.log_dir = log_dir
         self._lock = threading.Lock()
         self._closed = False
-        self._children: list[Child] = []
+        self._starts: list[Future[Child]] = []
         self._directories: list[Path] = []
-        self._reaper = Reaper(log_dir / "reaper.log")
+        self._guard = Guard(log_dir / "guard.log")
+        # To the kernel the parent is the thread that forks, whose end ends the children: it has to
+        # live as long as they may.
+        self._forks = ThreadPoolExecutor(1, thread_name_prefix="fork")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def start(self, command: Command) -> Child:
-        """Starts a child.
+        """Start a child.
 
         Args:
             command: What to run.
@@ -63,91 +61,89 @@ class Supervisor:
         """
         with self._lock:
             self._check_open()
-            self._children = [child for child in self._children if child.returncode is None]
-            child = Child(command, self._reaper)
-            self._children.append(child)
-        child.release()
-        return child
+            start = self._forks.submit(Child, command, partial(self._note, "paused"))
+            # Recorded before the result: an interrupted wait for it must not lose the child.
+            self._starts.append(start)
+        return start.result()
 
     def make_directory(self, purpose: str, parent: Path | None = None) -> Path:
-        """Makes a temporary directory that only this user can enter.
+        """Make a temporary directory that only this user can enter.
 
         Args:
             purpose: A word for its name.
             parent: Where; in the system's directory for temporary files by default.
 
         Raises:
-            SupervisionError: This supervisor is closed.
+            SupervisionError: This supervisor is closed, or its guard has been killed.
             OSError: It cannot be made.
         """
         root = parent or Path(tempfile.gettempdir())
         path = (root / f"voting-{purpose}-{secrets.token_hex(6)}").absolute()
         with self._lock:
             self._check_open()
-            self._reaper.guard_directory(path)
+            self._note("directory", path)
             path.mkdir(mode=0o700)
             self._directories.append(path)
         return path
 
-    def guard_container(self, name: str) -> None:
-        """Has a container removed should this process be killed; to be called before it is made.
+    def guard_containers(self, label: str) -> None:
+        """Have containers removed should this process be killed.
 
         Args:
-            name: Of the container.
+            label: What these containers carry, `key=value`.
 
         Raises:
-            SupervisionError: This supervisor is closed.
+            SupervisionError: This supervisor is closed, or its guard has been killed.
         """
         with self._lock:
             self._check_open()
-            self._reaper.guard_command(_removal_command(name))
+            self._note("containers", label)
 
-    def release_container(self, name: str) -> None:
-        """Takes back `guard_container`, once the container has been removed."""
-        self._reaper.release_command(_removal_command(name))
-
-    def stop_all(self, children: Sequence[Child], timeout: float = 20.0) -> None:
-        """Ends children, all at the same time.
+    def stop_all(self, children: Iterable[Child], timeout: float = 20.0) -> None:
+        """End children, all at the same time.
 
         Args:
             children: Which.
             timeout: Seconds after which those that have not ended are killed.
 
         Raises:
-            SupervisionError: One survives even that.
+            SupervisionError: One survives.
         """
-        for child in children:
-            child.ask_to_stop()
-        deadline = time.monotonic() + timeout
-        for child in children:
-            child.wait_or_kill(max(0.0, deadline - time.monotonic()))
+        children = list(children)
+        with ThreadPoolExecutor(len(children) + 1, thread_name_prefix="stop") as threads:
+            stops = [threads.submit(child.stop, timeout) for child in children]
+        for stop in stops:
+            stop.result()
 
     def close(self, timeout: float = 20.0) -> None:
-        """Ends all children, at the same time, and removes the directories.
+        """End all children, at the same time, and remove the directories.
 
         Args:
             timeout: Seconds after which children that have not ended are killed.
 
         Raises:
-            SupervisionError: A child survives even that; the directories stay then.
+            SupervisionError: A child survives; the directories stay then.
             OSError: A directory cannot be removed.
         """
         with self._lock:
             self._closed = True
-            children = list(self._children)
-        # Should anything below fail, the end of the reaper's pipe is what cleans up.
-        with contextlib.closing(self._reaper):
-            self.stop_all(children, timeout)
+        # Should anything below fail, the end of the guard's pipe is what cleans up.
+        with contextlib.closing(self._guard):
+            wait(self._starts)
+            self.stop_all([s.result() for s in self._starts if s.exception() is None], timeout)
+            self._forks.shutdown()
             for path in self._directories:
                 if path.exists():
                     shutil.rmtree(path)
-                self._reaper.release_directory(path)
             self._directories.clear()
+            self._note("done")
 
     def _check_open(self) -> None:
         if self._closed:
             raise SupervisionError("the supervisor is closed")
 
-
-def _removal_command(container: str) -> list[str]:
-    return [sys.executable, "-m", "voting_infra.container_removal", container]
+    def _note(self, kind: str, value: object = "") -> None:
+        try:
+            self._guard.note(kind, value)
+        except BrokenPipeError as error:
+            raise SupervisionError("the guard process has been killed") from error

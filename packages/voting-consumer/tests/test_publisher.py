@@ -1,4 +1,4 @@
-"""Publishing when librdkafka does not come back."""
+"""Publishing when a call of librdkafka never returns."""
 
 import threading
 from typing import Any
@@ -12,7 +12,7 @@ from voting_core.service.settings import KafkaSettings
 
 
 class FakeProducer:
-    """Stands for librdkafka's producer; the first one hangs while it sends offsets."""
+    """Stands in for librdkafka's producer; the first one hangs while it sends offsets."""
 
     made: list["FakeProducer"] = []  # noqa: RUF012
     hang = threading.Event()
@@ -22,26 +22,26 @@ class FakeProducer:
         self.made.append(self)
 
     def init_transactions(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.calls.append("init")
 
     def begin_transaction(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.calls.append("begin")
 
     def send_offsets_to_transaction(self, *args: Any) -> None:
-        """Hang, the first one."""
+        """Hang if this is the first producer."""
         if self is self.made[0]:
             self.hang.wait(30)
         self.calls.append("offsets")
 
     def commit_transaction(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.calls.append("commit")
 
 
 def test_a_producer_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The batch counts as aborted, and the next one goes through a new producer."""
+    """The transaction is aborted, and a new producer publishes the next one."""
     monkeypatch.setattr(publisher, "Producer", FakeProducer)
     monkeypatch.setattr(publisher, "HUNG_SECONDS", 0.1)
     subject = Publisher(KafkaSettings("127.0.0.1:9"), "group-one")

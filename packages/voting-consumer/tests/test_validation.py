@@ -9,13 +9,12 @@ import pytest
 
 from voting_consumer.validation import (
     HEAD_BYTES,
+    BallotRecord,
     ElectionRules,
-    Record,
     read_ballots,
     validate,
 )
-from voting_core.database.voter_register import RegisteredVoter
-from voting_core.models import Coordinates, Reason, Rejection, Vote
+from voting_core.models import Coordinates, Reason, RegisteredVoter, Rejection, Vote
 from voting_core.rules import ChoiceDraw, PollingHours
 
 NOON = int(datetime(2026, 11, 3, 12, 0, tzinfo=UTC).timestamp() * 1000)
@@ -27,8 +26,8 @@ REGISTER = {
 }
 
 
-def record(offset: int, voter_id: str = "v1", timestamp: int = NOON, **fields: Any) -> Record:
-    """A ballot as it arrives; its own age and place differ from the register's on purpose."""
+def record(offset: int, voter_id: str = "v1", timestamp: int = NOON, **fields: Any) -> BallotRecord:
+    """Return a ballot whose age and location differ from the register's on purpose."""
     value = {
         "voter_id": voter_id,
         "voter_name": "N",
@@ -37,11 +36,11 @@ def record(offset: int, voter_id: str = "v1", timestamp: int = NOON, **fields: A
         "address": {"state": "Elsewhere"},
         **fields,
     }
-    return Record(Coordinates("T", 0, offset), timestamp, json.dumps(value).encode())
+    return BallotRecord(Coordinates("T", 0, offset), timestamp, json.dumps(value).encode())
 
 
-def decide(*records: Record, rules: ElectionRules = RULES) -> list[tuple[int, object]]:
-    """What becomes of each record: the candidate or the reason, by offset."""
+def decide(*records: BallotRecord, rules: ElectionRules = RULES) -> list[tuple[int, object]]:
+    """Return the decision on each record, in offset order: the candidate or the reason."""
     ballots, malformed = read_ballots(records)
     votes, rejections = validate(ballots, REGISTER, rules)
     decided: list[Vote | Rejection] = [*votes, *rejections, *malformed]
@@ -51,7 +50,7 @@ def decide(*records: Record, rules: ElectionRules = RULES) -> list[tuple[int, ob
 
 
 def test_age_and_location_come_from_the_register() -> None:
-    """What the ballot's record says of its voter is not believed."""
+    """The age and location in the ballot's record are ignored."""
     ballots, _ = read_ballots([record(7, choice="bob")])
     votes, rejections = validate(ballots, REGISTER, RULES)
     assert rejections == []
@@ -69,7 +68,7 @@ def test_age_and_location_come_from_the_register() -> None:
 
 
 def test_a_ballot_without_choice_is_drawn() -> None:
-    """The draw of the voter's id decides."""
+    """The choice is drawn from the voter_id."""
     assert decide(record(0)) == [(0, RULES.draw.choice("v1"))]
 
 
@@ -78,26 +77,26 @@ def test_a_ballot_without_choice_is_drawn() -> None:
     [
         (record(0, "stranger"), Reason.UNREGISTERED),
         (record(0, "young"), Reason.UNDERAGE),
-        (record(0, choice="nobody"), Reason.UNKNOWN_CANDIDATE),
+        (record(0, choice="zoe"), Reason.UNKNOWN_CANDIDATE),
         (record(0, gender=""), Reason.MALFORMED),
         (record(0, timestamp=10**18), Reason.MALFORMED),
-        (Record(Coordinates("T", 0, 0), NOON, None), Reason.MALFORMED),
+        (BallotRecord(Coordinates("T", 0, 0), NOON, None), Reason.MALFORMED),
     ],
 )
-def test_reasons(ballot: Record, reason: Reason) -> None:
-    """Each broken rule has its reason."""
+def test_reasons(ballot: BallotRecord, reason: Reason) -> None:
+    """Each broken rule has a reason code."""
     assert decide(ballot) == [(0, reason)]
 
 
 def test_eighteen_on_the_day_is_old_enough() -> None:
-    """The birthday itself counts, in UTC and by the record's own time."""
+    """On the 18th birthday, in UTC and by the record's timestamp, the voter is of age."""
     last_moment_before = NOON - 12 * 3600 * 1000 - 1
     assert decide(record(0, "v2", choice="ada")) == [(0, "ada")]
     assert decide(record(0, "v2", timestamp=last_moment_before)) == [(0, Reason.UNDERAGE)]
 
 
 def between(opening: int, closing: int) -> ElectionRules:
-    """RULES with polling hours, in milliseconds from NOON."""
+    """Return RULES with polling hours, in milliseconds from NOON."""
     noon = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
     hours = PollingHours(
         noon + timedelta(milliseconds=opening), noon + timedelta(milliseconds=closing)
@@ -106,7 +105,7 @@ def between(opening: int, closing: int) -> ElectionRules:
 
 
 def test_only_ballots_cast_while_the_polls_are_open_count() -> None:
-    """The record's own timestamp decides to the millisecond: opening included, closing not."""
+    """By the record's timestamp in milliseconds: the opening counts, the closing does not."""
     voters = ["v1", "v2", "v1", "v1", "v1"]
     times = [-1, 0, 1, 2, 3]
     ballots = [
@@ -122,10 +121,10 @@ def test_only_ballots_cast_while_the_polls_are_open_count() -> None:
     ]
 
 
-def test_every_millisecond_is_told_apart() -> None:
-    """A record's time is its timestamp exactly, also centuries from now."""
+def test_a_time_is_exact_to_the_millisecond() -> None:
+    """A record's time is its timestamp, centuries from now as well."""
     for timestamp in (NOON + 1, 253_402_300_799_999, -62_135_596_800_000):
-        time = Record(Coordinates("T", 0, 0), timestamp, b"").time
+        time = BallotRecord(Coordinates("T", 0, 0), timestamp, b"").time
         assert (time - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1) == timestamp
         assert time.microsecond % 1000 == 0
 
@@ -133,29 +132,29 @@ def test_every_millisecond_is_told_apart() -> None:
 @pytest.mark.parametrize(
     ("ballot", "reason"),
     [
-        (record(0, "stranger", gender="", choice="nobody"), Reason.MALFORMED),
-        (record(0, "stranger", choice="nobody"), Reason.OUTSIDE_HOURS),
-        (record(0, "young", choice="nobody"), Reason.OUTSIDE_HOURS),
+        (record(0, "stranger", gender="", choice="zoe"), Reason.MALFORMED),
+        (record(0, "stranger", choice="zoe"), Reason.OUTSIDE_HOURS),
+        (record(0, "young", choice="zoe"), Reason.OUTSIDE_HOURS),
     ],
 )
 def test_a_closed_poll_comes_after_malformed_and_before_all_else(
-    ballot: Record, reason: Reason
+    ballot: BallotRecord, reason: Reason
 ) -> None:
-    """What arrives while the polls are closed says nothing about who is registered."""
+    """The reason does not reveal whether the voter is registered."""
     assert decide(ballot, rules=between(1, 2)) == [(0, reason)]
 
 
-def test_the_voter_is_looked_at_before_the_choice() -> None:
-    """Of several broken rules the first is told: the register, the age, the candidate."""
-    assert decide(record(0, "stranger", choice="nobody"), record(1, "young", choice="nobody")) == [
+def test_the_voter_is_checked_before_the_choice() -> None:
+    """Of several broken rules the first is the reason: the register, the age, the candidate."""
+    assert decide(record(0, "stranger", choice="zoe"), record(1, "young", choice="zoe")) == [
         (0, Reason.UNREGISTERED),
         (1, Reason.UNDERAGE),
     ]
 
 
-def test_a_second_ballot_that_breaks_a_rule_is_rejected_for_that() -> None:
-    """already_voted is said only of a ballot that would have counted."""
-    ballots = [record(0, choice="ada"), record(1, choice="nobody")]
+def test_a_duplicate_ballot_that_breaks_a_rule_is_rejected_for_that_rule() -> None:
+    """Only a ballot that would have counted is rejected as already_voted."""
+    ballots = [record(0, choice="ada"), record(1, choice="zoe")]
     late = record(2, timestamp=NOON + 9, choice="ada")
     assert decide(*ballots, late, rules=between(0, 9)) == [
         (0, "ada"),
@@ -165,15 +164,15 @@ def test_a_second_ballot_that_breaks_a_rule_is_rejected_for_that() -> None:
 
 
 def test_without_candidates_nothing_can_be_drawn() -> None:
-    """A ballot without choice is rejected when nobody stands, and does not stop the count."""
-    nobody = ElectionRules(set(), ChoiceDraw.over([], "seed"))
-    assert decide(record(0), rules=nobody) == [(0, Reason.UNKNOWN_CANDIDATE)]
+    """Without candidates a ballot without a choice is rejected, and the count goes on."""
+    no_candidates = ElectionRules(set(), ChoiceDraw.over([], "seed"))
+    assert decide(record(0), rules=no_candidates) == [(0, Reason.UNKNOWN_CANDIDATE)]
 
 
 def test_the_first_valid_ballot_of_a_voter_counts() -> None:
-    """An invalid one before it does not use up the vote; a later one is a second ballot."""
+    """An invalid ballot before it does not use up the vote; a later one is a duplicate."""
     assert decide(
-        record(0, choice="nobody"),
+        record(0, choice="zoe"),
         record(1, choice="bob"),
         record(2, choice="ada"),
         record(3, "v2", choice="ada"),
@@ -186,9 +185,9 @@ def test_the_first_valid_ballot_of_a_voter_counts() -> None:
 
 
 def test_a_rejection_keeps_evidence_of_bounded_size() -> None:
-    """Length and digest are those of the whole record, the bytes kept are its first 4 KiB."""
+    """Size and digest are of the whole record; of its bytes the first 4 KiB are kept."""
     value = b"\x00\xff" * 5000
-    _, (rejection,) = read_ballots([Record(Coordinates("T", 0, 0), NOON, value)])
+    _, (rejection,) = read_ballots([BallotRecord(Coordinates("T", 0, 0), NOON, value)])
     assert (rejection.size, rejection.sha256, rejection.head) == (
         10_000,
         hashlib.sha256(value).digest(),

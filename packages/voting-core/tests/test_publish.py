@@ -11,9 +11,10 @@ import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
 from sample_bundle import CANVASS, REJECTED, TOPIC, coverage_of, sample_votes, tally_of
+from voting_core.operator.counts import Count
+from voting_core.operator.results.snapshot import Snapshot
 
 from voting_core.exceptions import FatalError
-from voting_core.operator.counts import Count
 from voting_core.operator.reconcile import Difference, InFlight, Reconciliation
 from voting_core.operator.results import publish
 from voting_core.operator.results.bundle import Bundle
@@ -21,7 +22,6 @@ from voting_core.operator.results.exceptions import RefusedError
 from voting_core.operator.results.manifest import Coverage
 from voting_core.operator.results.model import LoggedVote, ResultsStatus
 from voting_core.operator.results.publish import ElectionOptions, certify, export
-from voting_core.operator.results.snapshot import Snapshot
 from voting_core.operator.results.verify import verify_bundle
 from voting_core.operator.status import Flow, PipelineStatus
 from voting_core.service.settings import KafkaSettings

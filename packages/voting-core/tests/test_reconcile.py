@@ -5,11 +5,7 @@ from typing import Any
 
 import attrs
 import pytest
-
-from voting_core.aggregates import RegressedTotal
-from voting_core.checkpoint import OutputPosition, PartitionCheckpoint
 from voting_core.operator.counts import Count
-from voting_core.operator.reconcile import Difference, Findings, InFlight, Reconciliation
 from voting_core.operator.reconcile.agreement import (
     Places,
     check_counts,
@@ -18,6 +14,10 @@ from voting_core.operator.reconcile.agreement import (
 )
 from voting_core.operator.reconcile.difference import NAMED
 from voting_core.operator.reconcile.tallies import PartitionTally, Tallies, settled
+
+from voting_core.aggregates import RegressedTotal
+from voting_core.checkpoint import OutputPosition, PartitionCheckpoint
+from voting_core.operator.reconcile import Difference, Findings, InFlight, Reconciliation
 from voting_core.operator.reconcile.watermark import PartitionWatermark, partition_watermarks
 
 COUNT = Count(

@@ -6,8 +6,6 @@ from datetime import date
 from typing import Any
 
 import pytest
-
-from voting_core.exceptions import InputError
 from voting_core.operator.register_file import (
     CANDIDATES,
     MAX_LABEL_CHARS,
@@ -21,6 +19,8 @@ from voting_core.operator.register_file import (
     format_of,
     read_register,
 )
+
+from voting_core.exceptions import InputError
 
 HEADER = "voter_id,voter_name,date_of_birth,gender,address_state,address_city,registered_age"
 V1 = "v1,Zoë Ångström,1980-02-29,female,Ohio,Akron,44"

@@ -1,19 +1,18 @@
-"""Fixtures: a small election."""
+"""Fixtures: a small election, and ports to serve the page on."""
 
+import socket
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
-from voting_dashboard.snapshot import Candidate
-from voting_dashboard.tally import Count, Register
-
-NEWEST = datetime(2026, 11, 22, 11, 39, tzinfo=UTC)
+from voting_dashboard.view_model import Candidate, VoterRegister, VoteTotals
 
 
 @pytest.fixture
-def count() -> Count:
+def totals() -> VoteTotals:
     """Three candidates, two locations, 60 votes."""
-    return Count(
+    return VoteTotals(
         candidates=(
             Candidate("c1", "Ada", "Unity", 20),
             Candidate("c2", "Ben", "Reform", 30),
@@ -24,14 +23,14 @@ def count() -> Count:
             "North": {"c1": 10, "c2": 25, "c3": 5},
             "South": {"c1": 10, "c2": 5, "c3": 5},
         },
-        newest=NEWEST,
+        newest=datetime(2026, 11, 22, 11, 39, tzinfo=UTC),
     )
 
 
 @pytest.fixture
-def register() -> Register:
-    """120 voters in three locations, and a fourth candidate that nobody has voted for."""
-    return Register(
+def register() -> VoterRegister:
+    """120 voters in three locations, and a fourth candidate without votes."""
+    return VoterRegister(
         voters_by_location={"North": 50, "South": 40, "West": 30},
         candidates=tuple(
             Candidate(id_, name, party, 0)
@@ -43,3 +42,18 @@ def register() -> Register:
             )
         ),
     )
+
+
+@pytest.fixture
+def used_port() -> Iterator[int]:
+    """A port on which a socket listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port on which no socket listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port

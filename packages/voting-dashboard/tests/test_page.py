@@ -1,6 +1,6 @@
-"""Tests of the page, over a snapshot that a test puts behind it."""
+"""Tests of the page with a given snapshot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -8,10 +8,17 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from voting_dashboard import live, page
+from voting_dashboard import page, service
 from voting_dashboard.settings import DashboardSettings, PageSettings
-from voting_dashboard.snapshot import Candidate, Location, Results, Snapshot
-from voting_dashboard.tally import Count, Register, results_of
+from voting_dashboard.view_model import (
+    Candidate,
+    Location,
+    Results,
+    Snapshot,
+    VoterRegister,
+    VoteTotals,
+    election_results,
+)
 
 Show = Callable[[Snapshot], AppTest]
 
@@ -33,7 +40,7 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Show:
 
     def run(snapshot: Snapshot) -> AppTest:
         reader = FakeReader(snapshot)
-        monkeypatch.setattr(live, "shared_reader", lambda: reader)
+        monkeypatch.setattr(service, "shared_reader", lambda: reader)
         app = AppTest.from_file(page.__file__, default_timeout=30).run()
         assert not app.exception
         return app
@@ -42,10 +49,19 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Show:
 
 
 @pytest.fixture
-def counted(count: Count, register: Register) -> Snapshot:
+def counted(totals: VoteTotals, register: VoterRegister) -> Snapshot:
     """60 votes, the newest total 5 s old."""
     newest = datetime.now(UTC) - timedelta(seconds=5)
-    return Snapshot(results_of(count, register), newest, caught_up=True)
+    return Snapshot(election_results(totals, register), newest, caught_up=True)
+
+
+@pytest.fixture
+def refresh_every_7_s() -> Iterator[None]:
+    """Settings with a refresh interval of 7 s."""
+    before = service.current_settings()
+    service.configure(DashboardSettings(dashboard=PageSettings(refresh=7)))
+    yield
+    service.configure(before)
 
 
 def metrics(app: AppTest) -> dict[str, str]:
@@ -54,12 +70,12 @@ def metrics(app: AppTest) -> dict[str, str]:
 
 
 def written(app: AppTest) -> str:
-    """Return the texts around the totals."""
+    """Return the page's HTML texts."""
     return " ".join(html.value for html in app.html)
 
 
 def test_totals(show: Show, counted: Snapshot) -> None:
-    """The page names who leads, the totals, and the age of the data."""
+    """The page shows the leader, the totals, and the age of the data."""
     app = show(counted)
     assert app.title[0].value == "Ben leads"
     shown = metrics(app)
@@ -74,21 +90,21 @@ def test_totals(show: Show, counted: Snapshot) -> None:
     assert not app.warning
 
 
-def test_nothing_counted(show: Show, register: Register) -> None:
-    """While nothing is counted nobody leads and the data has no age."""
-    app = show(Snapshot(results_of(Count(), register), caught_up=True))
+def test_no_votes(show: Show, register: VoterRegister) -> None:
+    """Without votes there is no leader and the data has no age."""
+    app = show(Snapshot(election_results(VoteTotals(), register), caught_up=True))
     assert app.title[0].value == "No votes counted yet"
     assert metrics(app) == {
         "Votes counted": "0",
         "Registered voters": "120",
         "Turnout": "0.0%",
-        "Leading candidate": "Nobody yet",
+        "Leading candidate": "No leader yet",
         "Age of the data": "–",
     }
 
 
 def test_tie(show: Show, counted: Snapshot) -> None:
-    """A tie is called one."""
+    """A tie is shown as one."""
     level = Results((Candidate("a", "A", "", 4), Candidate("b", "B", "", 4)))
     app = show(attrs.evolve(counted, results=level))
     assert app.title[0].value == "A and B are tied"
@@ -96,34 +112,34 @@ def test_tie(show: Show, counted: Snapshot) -> None:
 
 
 def test_charts(show: Show, counted: Snapshot) -> None:
-    """There are two charts, and nothing is stored for them."""
+    """The two charts are part of the page, not stored files."""
     images = show(counted).image
     assert len(images) == 2
     assert all(image.value[0].startswith("data:image/svg+xml") for image in images)
 
 
 def test_outage(show: Show, counted: Snapshot) -> None:
-    """What cannot be updated is said in a line each, above the last figures."""
+    """Each problem has a warning, above the last results."""
     app = show(attrs.evolve(counted, kafka_problem="no broker", database_problem="refused"))
     assert [warning.value.split(":")[0] for warning in app.warning] == [
-        "The count is not being updated\\",
-        "The register is not being updated\\",
+        "The results are not being updated\\",
+        "The voter register is not being updated\\",
     ]
     assert "<b>Not up to date</b>" in written(app)
     assert metrics(app)["Votes counted"] == "60"
 
 
-def test_before_anything_is_read(show: Show) -> None:
-    """Before the count is read there is no number that could be taken for one."""
+def test_before_the_topics_are_read(show: Show) -> None:
+    """Until the topics are read no number is taken for the result."""
     app = show(Snapshot())
-    assert app.title[0].value == "Reading the count so far"
-    assert set(metrics(app).values()) == {"–", "Nobody yet"}
+    assert app.title[0].value == "Loading results"
+    assert set(metrics(app).values()) == {"–", "No leader yet"}
     app = show(Snapshot(kafka_problem="topic votes_topic does not exist"))
-    assert app.title[0].value == "The count cannot be read"
+    assert app.title[0].value == "Results unavailable"
 
 
 def test_table_sorts_all_rows_and_pages(show: Show, counted: Snapshot) -> None:
-    """Sorting is over all locations, not only over those on the page."""
+    """The table sorts all locations, not only those on the page."""
     rows = tuple(Location(f"S{i:02}", (i * 37) % 60, 100, ("Ada",)) for i in range(60))
     app = show(attrs.evolve(counted, results=attrs.evolve(counted.results, locations=rows)))
     assert list(app.table[0].value["Location ↑"]) == [f"S{i:02}" for i in range(15)]
@@ -140,7 +156,7 @@ def test_table_sorts_all_rows_and_pages(show: Show, counted: Snapshot) -> None:
 
 
 def test_table_shows_each_location(show: Show, counted: Snapshot) -> None:
-    """A row holds state, votes, registered voters, turnout and who leads there."""
+    """A row has state, votes, registered voters, turnout and leader."""
     table = show(counted).table[0].value
     assert [list(row) for row in table.to_numpy()] == [
         ["North", "40", "50", "80.0%", "Ben"],
@@ -150,7 +166,7 @@ def test_table_shows_each_location(show: Show, counted: Snapshot) -> None:
 
 
 def test_names_are_not_markdown(show: Show, counted: Snapshot) -> None:
-    """What looks like Markdown or HTML in a name is shown as it is."""
+    """Markdown or HTML in a name is shown as it is."""
     odd = (Candidate("a", "*A* <b>$x$</b>", "", 2), Candidate("b", "<script>", "", 1))
     app = show(attrs.evolve(counted, results=Results(odd)))
     assert app.title[0].value.startswith("\\*A\\* \\<b\\>")
@@ -158,18 +174,18 @@ def test_names_are_not_markdown(show: Show, counted: Snapshot) -> None:
     assert "<script>" not in written(app)
 
 
+@pytest.mark.usefixtures("refresh_every_7_s")
 def test_refresh_interval(show: Show, counted: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A visitor chooses the interval; it begins with the one of the settings."""
-    monkeypatch.setattr(live, "_settings", DashboardSettings(dashboard=PageSettings(refresh=7)))
+    """A visitor can change the refresh interval, which starts with that of the settings."""
     app = show(counted)
     assert app.slider(key="refresh").value == 7
-    asked: list[object] = []
+    intervals: list[object] = []
     fragment = st.fragment
 
     def spy(func: Callable[[], None], *, run_every: int) -> Callable[[], None]:
-        asked.append(run_every)
+        intervals.append(run_every)
         return fragment(func, run_every=run_every)
 
     monkeypatch.setattr(st, "fragment", spy)
     app.slider(key="refresh").set_value(20).run()
-    assert asked == [20]
+    assert intervals == [20]

@@ -1,4 +1,4 @@
-"""Tests of the reader, over sources that are told what to say."""
+"""Tests of the reader with fake sources."""
 
 import json
 import threading
@@ -12,16 +12,15 @@ from structlog.testing import capture_logs
 
 from voting_core.exceptions import UnreachableError
 from voting_core.topics import VOTES_PER_CANDIDATE
-from voting_dashboard.reader import Pace, Reader
-from voting_dashboard.snapshot import Snapshot
-from voting_dashboard.sources import Record
-from voting_dashboard.tally import Register
+from voting_dashboard.reader import Intervals, Reader
+from voting_dashboard.sources import AggregateRecord
+from voting_dashboard.view_model import Snapshot, VoterRegister
 
 NEWEST = datetime(2026, 11, 22, 11, 39, tzinfo=UTC)
-FAST = Pace(poll=0.005, check=0.01, register=0.005, retry_first=0.005, retry_longest=0.02)
+FAST = Intervals(poll=0.005, topic_check=0.01, register=0.005, retry_initial=0.005, retry_max=0.02)
 
 
-def total(votes: int, *, topic_id: str = "t1", after: float = 0) -> Record:
+def total(votes: int, *, topic_id: str = "t1", after: float = 0) -> AggregateRecord:
     """Return a record of the one candidate's total."""
     row = {
         "candidate_id": "c1",
@@ -31,24 +30,25 @@ def total(votes: int, *, topic_id: str = "t1", after: float = 0) -> Record:
         "votes_topic_id": topic_id,
     }
     written = NEWEST + timedelta(seconds=after)
-    return Record(VOTES_PER_CANDIDATE.name, b"c1", json.dumps(row).encode(), written)
+    return AggregateRecord(VOTES_PER_CANDIDATE.name, b"c1", json.dumps(row).encode(), written)
 
 
-class FakeCount:
-    """Aggregate topics that hold what a test puts into them."""
+class FakeAggregateSource:
+    """Aggregate topics with the records that a test adds."""
 
     def __init__(self) -> None:
         self.votes_topic_id = "t1"
         self.caught_up = True
         self.current = True
-        self.records: list[Record] = []
+        self.records: list[AggregateRecord] = []
         self.error: Exception | None = None
         self.opened = 0
         self.closed = 0
+        self.polls = 0
         self._returned = 0
 
-    def open(self) -> "FakeCount":
-        """Read anew from the beginning."""
+    def open(self) -> "FakeAggregateSource":
+        """Start to read from the beginning."""
         self.opened += 1
         if self.error is not None:
             raise self.error
@@ -56,208 +56,230 @@ class FakeCount:
         self._returned = 0
         return self
 
-    def poll(self, seconds: float) -> list[Record]:
-        """Return what is new."""
+    def poll(self, timeout: float) -> list[AggregateRecord]:
+        """Return new records."""
+        self.polls += 1
         if self.error is not None:
             raise self.error
         new = self.records[self._returned :]
         self._returned += len(new)
         if not new:
-            time.sleep(seconds)
+            time.sleep(timeout)
         return new
 
     def is_current(self) -> bool:
-        """Tell what the test says."""
+        """Return the value that a test set."""
         return self.current
 
     def close(self) -> None:
-        """Count it."""
+        """Count the calls."""
         self.closed += 1
 
 
-class FakeRegister:
-    """A register that holds what a test says."""
+class FakeRegisterSource:
+    """A register with the voters that a test sets."""
 
     def __init__(self) -> None:
         self.voters = {"North": 50}
         self.error: Exception | None = None
         self.opened = 0
+        self.reads = 0
 
-    def open(self) -> "FakeRegister":
+    def open(self) -> "FakeRegisterSource":
         """Connect."""
         self.opened += 1
         return self
 
-    def read(self) -> Register:
+    def read(self) -> VoterRegister:
         """Return the register."""
+        self.reads += 1
         if self.error is not None:
             raise self.error
-        return Register(dict(self.voters))
+        return VoterRegister(dict(self.voters))
 
     def close(self) -> None:
         """Do nothing."""
 
 
-class Stage:
-    """A reader over fake sources."""
-
-    def __init__(self) -> None:
-        self.count = FakeCount()
-        self.register = FakeRegister()
-        self.reader = Reader(self.count.open, self.register.open, FAST)
-
-    def wait(self, condition: Callable[[Snapshot], Any]) -> Snapshot:
-        """Return the first snapshot of which this holds."""
-        deadline = time.monotonic() + 5
-        while time.monotonic() < deadline:
-            snapshot = self.reader.snapshot()
-            if condition(snapshot):
-                return snapshot
-            time.sleep(0.002)
-        raise AssertionError(f"still {self.reader.snapshot()}")
+@pytest.fixture
+def aggregates() -> FakeAggregateSource:
+    """Aggregate topics without records."""
+    return FakeAggregateSource()
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    """A reader that has not started yet."""
-    stage = Stage()
-    yield stage
-    stage.reader.stop()
+def register_source() -> FakeRegisterSource:
+    """A register of 50 voters."""
+    return FakeRegisterSource()
+
+
+@pytest.fixture
+def reader(
+    aggregates: FakeAggregateSource, register_source: FakeRegisterSource
+) -> Iterator[Reader]:
+    """A reader that is not started yet."""
+    reader = Reader(aggregates.open, register_source.open, FAST)
+    yield reader
+    reader.stop()
+
+
+def wait_for(reader: Reader, condition: Callable[[Snapshot], Any]) -> Snapshot:
+    """Return the first snapshot that meets a condition."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        snapshot = reader.snapshot()
+        if condition(snapshot):
+            return snapshot
+        time.sleep(0.002)
+    raise AssertionError(f"still {reader.snapshot()}")
 
 
 def votes(number: int) -> Callable[[Snapshot], bool]:
-    """Return the condition that so many votes are counted."""
+    """Return the condition that a snapshot has this number of votes."""
     return lambda snapshot: snapshot.caught_up and snapshot.results.votes == number
 
 
-def test_follows_both(stage: Stage) -> None:
-    """A snapshot joins the count, the register, and when the newest total was written."""
-    stage.count.records = [total(3), total(5, after=1)]
-    stage.reader.start()
-    snapshot = stage.wait(lambda s: s.results.votes == 5 and s.results.registered)
+def test_follows_both(reader: Reader, aggregates: FakeAggregateSource) -> None:
+    """A snapshot combines the totals, the register, and when the newest total was written."""
+    aggregates.records = [total(3), total(5, after=1)]
+    reader.start()
+    snapshot = wait_for(reader, lambda s: s.results.votes == 5 and s.results.registered)
     assert (snapshot.results.registered, snapshot.newest) == (50, NEWEST + timedelta(seconds=1))
     assert (snapshot.kafka_problem, snapshot.database_problem) == (None, None)
 
 
-def test_reads_nothing_again(stage: Stage) -> None:
-    """New records are read on from where the reader is."""
-    stage.reader.start()
-    stage.wait(votes(0))
+def test_reads_nothing_again(
+    reader: Reader, aggregates: FakeAggregateSource, register_source: FakeRegisterSource
+) -> None:
+    """The topics are read once, and only new records after that."""
+    reader.start()
+    wait_for(reader, votes(0))
     for number in (1, 2, 3):
-        stage.count.records.append(total(number))
-        stage.wait(votes(number))
-    assert (stage.count.opened, stage.register.opened) == (1, 1)
+        aggregates.records.append(total(number))
+        wait_for(reader, votes(number))
+    assert (aggregates.opened, register_source.opened) == (1, 1)
 
 
-def test_snapshot_is_the_same_until_something_changes(stage: Stage) -> None:
-    """Records that raise no total and a register that is unchanged make no new snapshot."""
-    stage.count.records = [total(5)]
-    stage.reader.start()
-    before = stage.wait(lambda s: s.results.votes == 5 and s.results.registered)
-    stage.count.records.append(total(4, after=9))
-    stage.count.records.append(total(99, topic_id="another", after=9))
-    time.sleep(0.1)
-    assert stage.reader.snapshot() is before
+def test_snapshot_is_the_same_until_something_changes(
+    reader: Reader, aggregates: FakeAggregateSource, register_source: FakeRegisterSource
+) -> None:
+    """Records that raise no total and an unchanged register make no new snapshot."""
+    aggregates.records = [total(5)]
+    reader.start()
+    before = wait_for(reader, lambda s: s.results.votes == 5 and s.results.registered)
+    aggregates.records.append(total(4, after=9))
+    aggregates.records.append(total(99, topic_id="another", after=9))
+    polls, reads = aggregates.polls, register_source.reads
+    # The next poll returns the records, and the one after it starts when they are applied.
+    wait_for(reader, lambda _: aggregates.polls >= polls + 2)
+    wait_for(reader, lambda _: register_source.reads >= reads + 2)
+    assert reader.snapshot() is before
 
 
-def test_shows_no_half_read_count(stage: Stage) -> None:
-    """Until the topics are read to their ends there is no count."""
-    stage.count.caught_up = False
-    stage.count.records = [total(5)]
-    stage.reader.start()
-    stage.wait(lambda s: s.results.registered)
-    assert (stage.reader.snapshot().caught_up, stage.reader.snapshot().results.votes) == (False, 0)
-    stage.count.caught_up = True
-    stage.wait(votes(5))
+def test_no_totals_before_the_ends_are_read(
+    reader: Reader, aggregates: FakeAggregateSource
+) -> None:
+    """Until the topics are read to their ends there are no votes."""
+    aggregates.caught_up = False
+    aggregates.records = [total(5)]
+    reader.start()
+    wait_for(reader, lambda s: s.results.registered)
+    assert (reader.snapshot().caught_up, reader.snapshot().results.votes) == (False, 0)
+    aggregates.caught_up = True
+    wait_for(reader, votes(5))
 
 
-def test_kafka_goes_and_comes_back(stage: Stage) -> None:
-    """While Kafka is away the last count stays beside the reason, and then it goes on."""
-    stage.count.records = [total(5)]
-    stage.reader.start()
-    stage.wait(votes(5))
+def test_kafka_outage(reader: Reader, aggregates: FakeAggregateSource) -> None:
+    """During an outage of Kafka the last totals stay beside the problem; then updates resume."""
+    aggregates.records = [total(5)]
+    reader.start()
+    wait_for(reader, votes(5))
     with capture_logs() as logs:
-        stage.count.error = UnreachableError("no broker")
-        stage.wait(lambda s: s.kafka_problem == "no broker" and s.results.votes == 5)
-        tried = stage.count.opened
-        stage.wait(lambda _: stage.count.opened > tried + 2)
+        aggregates.error = UnreachableError("no broker")
+        wait_for(reader, lambda s: s.kafka_problem == "no broker" and s.results.votes == 5)
+        tried = aggregates.opened
+        wait_for(reader, lambda _: aggregates.opened > tried + 2)
     assert [line["reason"] for line in logs] == ["no broker"]
-    stage.count.records.append(total(6))
-    stage.count.error = None
-    assert stage.wait(votes(6)).kafka_problem is None
-    assert stage.count.closed == 1
+    aggregates.records.append(total(6))
+    aggregates.error = None
+    assert wait_for(reader, votes(6)).kafka_problem is None
+    assert aggregates.closed == 1
 
 
-def test_database_goes_and_comes_back(stage: Stage) -> None:
-    """While PostgreSQL is away the last register stays beside the reason, and the count goes on."""
-    stage.reader.start()
-    stage.wait(lambda s: s.results.registered == 50)
-    stage.register.error = UnreachableError("refused")
-    stage.wait(lambda s: s.database_problem == "refused" and s.results.registered == 50)
-    stage.count.records.append(total(7))
-    stage.wait(votes(7))
-    stage.register.voters = {"North": 80}
-    stage.register.error = None
-    assert stage.wait(lambda s: s.results.registered == 80).database_problem is None
+def test_database_outage(
+    reader: Reader, aggregates: FakeAggregateSource, register_source: FakeRegisterSource
+) -> None:
+    """During an outage of PostgreSQL the last register stays, and the totals are updated."""
+    reader.start()
+    wait_for(reader, lambda s: s.results.registered == 50)
+    register_source.error = UnreachableError("refused")
+    wait_for(reader, lambda s: s.database_problem == "refused" and s.results.registered == 50)
+    aggregates.records.append(total(7))
+    wait_for(reader, votes(7))
+    register_source.voters = {"North": 80}
+    register_source.error = None
+    assert wait_for(reader, lambda s: s.results.registered == 80).database_problem is None
 
 
-def test_another_election(stage: Stage) -> None:
-    """When the topics are recreated the count starts anew and the old one goes at once."""
-    stage.count.records = [total(5)]
-    stage.reader.start()
-    stage.wait(votes(5))
-    stage.count.votes_topic_id, stage.count.caught_up = "t2", False
-    stage.count.records = [total(2, topic_id="t2")]
-    stage.count.current = False
-    stage.wait(lambda s: not s.caught_up and s.results.votes == 0)
-    stage.count.caught_up = True
-    stage.wait(votes(2))
-    assert stage.count.closed == 1
+def test_recreated_topics(reader: Reader, aggregates: FakeAggregateSource) -> None:
+    """When the topics are recreated the old totals disappear at once."""
+    aggregates.records = [total(5)]
+    reader.start()
+    wait_for(reader, votes(5))
+    aggregates.votes_topic_id, aggregates.caught_up = "t2", False
+    aggregates.records = [total(2, topic_id="t2")]
+    aggregates.current = False
+    wait_for(reader, lambda s: not s.caught_up and s.results.votes == 0)
+    aggregates.caught_up = True
+    wait_for(reader, votes(2))
+    assert aggregates.closed == 1
 
 
-def test_bad_records_are_passed_over(stage: Stage) -> None:
-    """A record that is no total does not keep the others from being counted."""
+def test_foreign_records_are_skipped(reader: Reader, aggregates: FakeAggregateSource) -> None:
+    """A record that is not a total does not stop the reader."""
     topic = VOTES_PER_CANDIDATE.name
-    stage.count.records = [
-        Record(topic, b"x", b"not json", NEWEST),
-        Record(topic, b"x", b"{}", NEWEST),
-        Record(topic, b"x", b"", NEWEST),
+    aggregates.records = [
+        AggregateRecord(topic, b"x", b"not json", NEWEST),
+        AggregateRecord(topic, b"x", b"{}", NEWEST),
+        AggregateRecord(topic, b"x", b"", NEWEST),
         total(5),
     ]
     with capture_logs() as logs:
-        stage.reader.start()
-        stage.wait(votes(5))
+        reader.start()
+        wait_for(reader, votes(5))
     assert [line["topic"] for line in logs] == [topic] * 3
 
 
-def test_unexpected_errors_do_not_end_it(stage: Stage) -> None:
-    """An error that nobody thought of is logged and shown, and the reader tries again."""
-    stage.count.error = ZeroDivisionError("secret")
+def test_unexpected_errors_do_not_stop_the_reader(
+    reader: Reader, aggregates: FakeAggregateSource
+) -> None:
+    """An unexpected error is logged and shown, and the reader tries again."""
+    aggregates.error = ZeroDivisionError("secret")
     with capture_logs() as logs:
-        stage.reader.start()
-        problem = stage.wait(lambda s: s.kafka_problem).kafka_problem
+        reader.start()
+        problem = wait_for(reader, lambda s: s.kafka_problem).kafka_problem
     assert problem is not None
     assert "secret" not in problem
     assert logs[0]["log_level"] == "error"
-    stage.count.error = None
-    stage.wait(votes(0))
+    aggregates.error = None
+    wait_for(reader, votes(0))
 
 
-def test_stop_ends_the_threads(stage: Stage) -> None:
-    """Stopping ends both threads at once; they never keep the process from ending."""
+def test_stop_ends_the_threads(reader: Reader) -> None:
+    """Stopping ends both threads; as daemons they never keep the process from ending."""
     before = set(threading.enumerate())
-    stage.reader.start()
+    reader.start()
     threads = set(threading.enumerate()) - before
     assert len(threads) == 2
     assert all(thread.daemon for thread in threads)
-    stage.reader.stop()
+    reader.stop()
     assert not any(thread.is_alive() for thread in threads)
 
 
 @pytest.mark.parametrize("spent", [0.001, 0.1, 1.0, 60.0])
-def test_pace_of_the_register(spent: float) -> None:
-    """A cheap register is read every 2 s, a costly one for no more than 5 % of the time."""
-    pause = Pace().before_register(spent)
+def test_register_pause(spent: float) -> None:
+    """The pause is 2 s, or longer if reading would take more than 5 % of the time."""
+    pause = Intervals().register_pause(spent)
     assert pause >= 2.0
     assert spent / (spent + pause) <= 0.05 + 1e-9
     assert pause == 2.0 or spent > 0.1

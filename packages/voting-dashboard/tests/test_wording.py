@@ -1,17 +1,24 @@
-"""Tests of the words."""
+"""Tests of the text of the page."""
 
 from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
 
-from voting_dashboard.snapshot import Candidate, Results, Snapshot
-from voting_dashboard.tally import Count, Register, results_of
+from voting_dashboard.view_model import (
+    Candidate,
+    Results,
+    Snapshot,
+    VoterRegister,
+    VoteTotals,
+    election_results,
+)
 from voting_dashboard.wording import (
     age,
+    escape_markdown,
     headline,
+    join_names,
     leader,
-    names,
     number,
     percent,
     problems,
@@ -21,17 +28,22 @@ from voting_dashboard.wording import (
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
+def caught_up(results: Results) -> Snapshot:
+    """Return a snapshot of topics that are read to their ends."""
+    return Snapshot(results, caught_up=True)
+
+
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [(-5, "0 s"), (3.9, "3 s"), (61, "1 min 1 s"), (3725, "1 h 2 min"), (180_000, "2 d 2 h")],
 )
 def test_age(seconds: float, expected: str) -> None:
-    """An age is told in the two units that matter, and never negative."""
+    """An age has its two largest units, and is never negative."""
     assert age(NOW - timedelta(seconds=seconds), NOW) == expected
 
 
 def test_unknown() -> None:
-    """What is unknown is a dash, which zero is not."""
+    """An unknown value is a dash; zero is not."""
     assert {number(None), percent(None), age(None, NOW)} == {"–"}
     assert (number(0), percent(0.0), number(1234567), percent(0.5126)) == (
         "0",
@@ -41,54 +53,65 @@ def test_unknown() -> None:
     )
 
 
-def test_names() -> None:
+def test_join_names() -> None:
     """A list of names reads as a sentence, a long one ends in a number."""
-    assert names(["A"]) == "A"
-    assert names(["A", "B"]) == "A and B"
-    assert names(["A", "B", "C"]) == "A, B and C"
-    assert names(["A", "B", "C", "D"]) == "A, B and 2 others"
+    assert join_names(["A"]) == "A"
+    assert join_names(["A", "B"]) == "A and B"
+    assert join_names(["A", "B", "C"]) == "A, B and C"
+    assert join_names(["A", "B", "C", "D"]) == "A, B and 2 others"
 
 
 def test_leader() -> None:
-    """A leader is named, a tie and nobody are told apart."""
-    assert [leader(["A"]), leader(["A", "B"]), leader([])] == ["A", "Tie", "Nobody yet"]
+    """A leader is named; a tie and no votes have different texts."""
+    assert [leader(["A"]), leader(["A", "B"]), leader([])] == ["A", "Tie", "No leader yet"]
 
 
-def test_headline_of_a_lead(count: Count, register: Register) -> None:
-    """With one ahead the headline names it and the summary its share and its lead."""
-    results = results_of(count, register)
-    assert headline(results) == "Ben leads"
+def test_headline_of_a_lead(totals: VoteTotals, register: VoterRegister) -> None:
+    """The headline names the leader, the summary its share and its lead."""
+    results = election_results(totals, register)
+    assert headline(caught_up(results)) == "Ben leads"
     assert summary(results) == "50.0% of the 60 votes counted so far, 10 votes ahead of Ada."
 
 
 def test_headline_of_a_tie() -> None:
-    """A tie is told as one."""
+    """The headline names all candidates in a tie."""
     results = Results((Candidate("a", "A", "", 4), Candidate("b", "B", "", 4)))
-    assert headline(results) == "A and B are tied"
+    assert headline(caught_up(results)) == "A and B are tied"
     assert summary(results) == "4 votes each, 50.0% of the 8 votes counted so far."
 
 
-def test_headline_before_the_first_vote(register: Register) -> None:
-    """While nothing is counted the headline says so, and nobody is named."""
-    results = results_of(Count(), register)
-    assert headline(results) == "No votes counted yet"
+def test_headline_before_the_first_vote(register: VoterRegister) -> None:
+    """Without votes no candidate is named."""
+    results = election_results(VoteTotals(), register)
+    assert headline(caught_up(results)) == "No votes counted yet"
     assert "120 voters are registered" in summary(results)
 
 
+def test_headline_before_the_topics_are_read() -> None:
+    """Until the topics are read no number is taken for the result."""
+    assert headline(Snapshot()) == "Loading results"
+    assert headline(Snapshot(kafka_problem="no broker")) == "Results unavailable"
+
+
 def test_one_vote() -> None:
-    """A single vote is no plural."""
+    """A single vote is not a plural."""
     assert summary(Results((Candidate("a", "A", "", 1),))) == "100.0% of the 1 vote counted so far."
 
 
 def test_problems() -> None:
-    """Each problem is one line, which says from when the figures are."""
+    """Each problem is one line, with the time of the results that are shown."""
     good = Snapshot(newest=NOW)
     assert problems(good) == []
     both = attrs.evolve(good, kafka_problem="no broker at k:1", database_problem="refused")
     kafka, database = problems(both)
     assert kafka == (
-        "The count is not being updated: no broker at k:1. "
-        "The count below is as of 22 November 2026, 12:00:00 UTC."
+        "The results are not being updated: no broker at k:1. "
+        "The results below are as of 22 November 2026, 12:00:00 UTC."
     )
-    assert database == "The register is not being updated: refused."
-    assert "no count to show" in problems(Snapshot(kafka_problem="x"))[0]
+    assert database == "The voter register is not being updated: refused."
+    assert "no results to show" in problems(Snapshot(kafka_problem="x"))[0]
+
+
+def test_escape_markdown() -> None:
+    """Characters with a meaning in Markdown are escaped, others are not."""
+    assert escape_markdown("*Ada* & $x$") == "\\*Ada\\* & \\$x\\$"

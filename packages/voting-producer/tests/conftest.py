@@ -13,7 +13,7 @@ HEADER = "year,state,county_name,county_fips,office,candidate,party,candidatevot
 
 @pytest.fixture(autouse=True)
 def _plain_logging() -> Iterator[None]:
-    """Log as the command does: stamina says nothing by itself; and leave nothing behind."""
+    """Log as the command does, without stamina's own log, and restore everything afterwards."""
     root = logging.getLogger()
     before = root.handlers, root.level
     structlog.reset_defaults()
@@ -33,7 +33,7 @@ def results_2020() -> Path:
 
 @pytest.fixture
 def write_results(tmp_path: Path) -> Callable[..., Path]:
-    """Write a results file from its rows, given without the columns that do not matter."""
+    """Write a results file with these rows; the columns that are not used are constant."""
 
     def write(*rows: tuple[str, str, str, object], year: str = "2020") -> Path:
         path = tmp_path / "results.csv"

@@ -1,6 +1,6 @@
-"""A local HTTP server that answers like the Random User API 1.4, its odd ways included.
+"""A local HTTP server that behaves like the Random User API 1.4, including its quirks.
 
-As a script it prints its address and serves until it is ended:
+As a script it prints its address and serves until it is stopped:
 
     python fake_random_user.py --limit 20000 --window 10
 """
@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 
 PATH = "/api/1.4/"
 
-# Country, nationality, states, and whether a postcode is a number there.
+# Country, nationality, states, and whether its postcodes are numbers.
 COUNTRIES = (
     ("United States", "US", ("Ohio", "Texas", "Nevada", "Maine"), True),
     ("United Kingdom", "GB", ("Kent", "Dorset", "Fife"), False),
@@ -36,7 +36,7 @@ Answer = tuple[int, bytes, dict[str, str]]
 def person(
     seed: str, page: int, number: int, nationalities: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """Return the person at a place of a page, as the API would describe somebody."""
+    """Return the person at a position of a page, as the API describes people."""
     digest = hashlib.sha512(f"{seed}/{page}/{number}".encode()).digest()
     countries = [c for c in COUNTRIES if not nationalities or c[1] in nationalities] or COUNTRIES
     country, nat, states, numeric = countries[digest[0] % len(countries)]
@@ -87,16 +87,18 @@ class FakeRandomUser:
     """The server, as a context manager.
 
     Args:
-        limit: People that are given within a window; more are answered with status 429.
+        limit: Number of people per window; more get status 429.
         window: Length of the window in seconds; it begins with the first request.
-        retry_after: How a 429 says when to come back: "seconds", "date", or None for not at all.
-        failures: Answers to give first, one a request: a status, or "drop" for a closed connection,
-            "hang" for none within a second, "not-json", or "error" for an error with status 200.
-        change: Called with every good answer before it is sent, to spoil it.
-        port: Port on the loopback address; 0 for any that is free.
+        retry_after: Form of the Retry-After header: "seconds", "date", or None for no header.
+        failures: The first responses, one per request: a status, "drop" for a closed connection,
+            "hang" for no response within a second, "not-json", or "error" for an error with status
+            200.
+        change: Modifies every good response before it is sent.
+        port: Port on the loopback address; 0 for any free port.
 
     Attributes:
         requests: The query of every request so far.
+        paths: The path of every request so far.
         url: Base address.
     """
 
@@ -155,7 +157,7 @@ class FakeRandomUser:
             return _json(
                 429,
                 {"error": "Whoa, ease up there cowboy. You've requested too many users."},
-                self._come_back(left),
+                self._retry_after_header(left),
             )
         self._given += count
         seed = query.get("seed") or "0123456789abcdef"
@@ -172,7 +174,7 @@ class FakeRandomUser:
             self.change(found)
         return _json(200, found)
 
-    def _come_back(self, seconds: float) -> dict[str, str]:
+    def _retry_after_header(self, seconds: float) -> dict[str, str]:
         if self.retry_after == "seconds":
             return {"Retry-After": str(int(seconds) + 1)}
         if self.retry_after == "date":
@@ -193,7 +195,7 @@ class FakeRandomUser:
             if failure == "error":
                 return _json(200, {"error": "Uh oh, something has gone wrong."})
             if isinstance(failure, int):
-                return _json(failure, {"error": f"a failure on purpose, status {failure}"})
+                return _json(failure, {"error": f"injected failure, status {failure}"})
             if failure is None:
                 if parts.path != PATH:
                     return _json(404, {"error": "no such version"})
@@ -234,10 +236,10 @@ def _json(status: int, value: Any, headers: dict[str, str] | None = None) -> Ans
 
 
 def main() -> None:
-    """Serve until ended."""
-    parser = argparse.ArgumentParser(description="Answers like the Random User API 1.4.")
+    """Serve until stopped."""
+    parser = argparse.ArgumentParser(description="Behaves like the Random User API 1.4.")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--limit", type=int, default=20_000, help="people in a window")
+    parser.add_argument("--limit", type=int, default=20_000, help="people per window")
     parser.add_argument("--window", type=float, default=300.0, help="seconds")
     parser.add_argument("--retry-after", choices=("seconds", "date"))
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Who stands."""
+"""The candidates of an election."""
 
 import attrs
 import pytest
@@ -14,12 +14,12 @@ BOB = Candidate(candidate_id("BOB"), "BOB", "BLUE")
 
 
 def by_id(*candidates: Candidate) -> dict[str, Candidate]:
-    """Return candidates as the register gives them."""
+    """Return candidates as the register returns them."""
     return {candidate.candidate_id: candidate for candidate in candidates}
 
 
-def test_three_stand_by_default() -> None:
-    """Without candidates anywhere, three are made up, each complete and of another party."""
+def test_there_are_three_candidates_by_default() -> None:
+    """Without candidates in the source and the register, there are three fictitious ones."""
     assert candidates_to_add((), {}) == DEFAULT_CANDIDATES
     assert len({c.party_affiliation for c in DEFAULT_CANDIDATES}) == 3
     assert len(by_id(*DEFAULT_CANDIDATES)) == 3
@@ -30,12 +30,12 @@ def test_three_stand_by_default() -> None:
 
 
 def test_candidates_of_a_file_are_registered() -> None:
-    """When nobody is registered, those whom the source brings are."""
+    """Without registered candidates, those of the source are registered."""
     assert candidates_to_add((ANN, BOB), {}) == (ANN, BOB)
 
 
 def test_registered_candidates_stay() -> None:
-    """Those registered are used as they are, whether or not the source brings the same."""
+    """Registered candidates are used as they are, whether or not the source has the same."""
     assert candidates_to_add((), by_id(ANN)) == ()
     assert candidates_to_add((ANN,), by_id(ANN, BOB)) == ()
     assert candidates_to_add((ANN,), by_id(attrs.evolve(ANN, biography="known"))) == ()
@@ -46,27 +46,27 @@ def test_registered_candidates_stay() -> None:
     [BOB, attrs.evolve(ANN, party_affiliation="BLUE"), attrs.evolve(ANN, candidate_name="Anna")],
 )
 def test_contradiction_is_refused(registered: Candidate) -> None:
-    """Somebody who is not registered with the same id, name and party is an error."""
+    """A candidate that is not registered with the same id, name and party is an error."""
     with pytest.raises(InputError, match=r"contradict.*'ANN' \(RED\)"):
         candidates_to_add((BOB, ANN), by_id(BOB, registered))
 
 
 def test_id_is_readable_and_fixed() -> None:
-    """An id shows whom it means and never changes, or a rerun would contradict itself."""
+    """An id is derived from the name and never changes, so that a run can be repeated."""
     assert candidate_id("JOSEPH R BIDEN JR") == "joseph-r-biden-jr-db7b0463"
     assert candidate_id("Márkus Söder").startswith("markus-soder-")
     assert candidate_id("王") != candidate_id("李")
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
-def test_ids_differ_as_names_do(one: str, other: str) -> None:
-    """Two names have one id only if they are the same name."""
+def test_ids_differ_if_names_do(one: str, other: str) -> None:
+    """Two names have the same id only if they are equal."""
     assert (candidate_id(one) == candidate_id(other)) == (one == other)
 
 
 @given(st.text(min_size=1))
-def test_id_is_short_and_plain(name: str) -> None:
-    """An id is of small letters, digits and hyphens, and short enough for any key."""
+def test_id_is_short_ascii(name: str) -> None:
+    """An id has lower-case letters, digits and hyphens, and at most 49 characters."""
     key = candidate_id(name)
     assert set(key) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
     assert 8 <= len(key) <= 49

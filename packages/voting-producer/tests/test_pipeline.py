@@ -1,9 +1,10 @@
-"""The run, from source to register and outbox."""
+"""The run, from the source to the register and to Kafka."""
 
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import count, islice
+from pathlib import Path
 
 import attrs
 import pytest
@@ -11,37 +12,38 @@ import pytest
 from voting_core.exceptions import InputError, UnreachableError
 from voting_core.models import Address, Candidate, Voter
 from voting_core.serialization import decode_voter
+from voting_core.service.health import Heartbeat
+from voting_core.service.progress_bar import LogProgress
+from voting_core.service.signals import StopSignal
 from voting_producer.candidates import DEFAULT_CANDIDATES
-from voting_producer.pacing import Pace
-from voting_producer.pipeline import Times, prepare_tally, send_voters, take_batch
-from voting_producer.progress import NoProgress
+from voting_producer.expected_totals import ExpectedTotals
+from voting_producer.pipeline import Times, register_candidates, send_voters, take_batch
 from voting_producer.sources import Registration
 from voting_producer.sources.synthetic import SyntheticSource
-from voting_producer.stopping import Stop
-from voting_producer.tally import Tally
+from voting_producer.throttle import Throttle
 
 ANN = Candidate("a", "Ann", "RED")
 
 
 @attrs.define
-class World:
-    """A register and an outbox that remember what happened, in order."""
+class FakeStores:
+    """A register and a Kafka producer that record all calls, in order."""
 
-    standing: dict[str, Candidate] = attrs.field(factory=dict)
+    registered: dict[str, Candidate] = attrs.field(factory=dict)
     events: list[tuple[str, tuple[str, ...]]] = attrs.field(factory=list)
     sent: list[Voter] = attrs.field(factory=list)
     topics: set[str] = attrs.field(factory=set)
 
     def candidates(self) -> Mapping[str, Candidate]:
         """Return the candidates."""
-        return dict(self.standing)
+        return dict(self.registered)
 
     def add_first_candidates(self, new: Sequence[Candidate]) -> bool:
         """Register candidates if there are none."""
-        if self.standing:
+        if self.registered:
             return False
         self.events.append(("candidates", tuple(c.candidate_id for c in new)))
-        self.standing.update({c.candidate_id: c for c in new})
+        self.registered.update({c.candidate_id: c for c in new})
         return True
 
     def add_voters(self, voters: Sequence[Voter]) -> None:
@@ -63,11 +65,11 @@ class World:
 
 @attrs.define
 class ListSource:
-    """Voters given beforehand."""
+    """A source with given voters."""
 
-    people: Iterable[Registration]
+    voters: Iterable[Registration]
     candidates: tuple[Candidate, ...] = ()
-    brings_choices: bool = False
+    has_choices: bool = False
     expected: int = 0
     skipped: int = 0
 
@@ -75,49 +77,51 @@ class ListSource:
         """Do nothing."""
 
     def registrations(self) -> Iterator[Registration]:
-        """Yield the people."""
-        yield from self.people
+        """Yield the voters."""
+        yield from self.voters
 
     def close(self) -> None:
         """Do nothing."""
 
 
-def someone(number: int, votes: bool = True) -> Registration:
-    """Return somebody."""
-    voter = Voter(f"v{number}", "Somebody", date(1990, 1, 1), "female", Address("Ohio"))
-    return Registration(voter, votes)
+def registration(number: int, casts_ballot: bool = True) -> Registration:
+    """Return a voter to register."""
+    voter = Voter(f"v{number}", "Voter", date(1990, 1, 1), "female", Address("Ohio"))
+    return Registration(voter, casts_ballot)
 
 
 def run(
     source: SyntheticSource | ListSource,
-    world: World,
+    stores: FakeStores,
     *,
-    stop: Stop | None = None,
+    stop: StopSignal | None = None,
+    heartbeat: Path | None = None,
     batch_size: int = 2,
-) -> tuple[Tally, Times]:
-    """Run a whole election."""
-    tally = prepare_tally(source, world, draw_seed="d")
+) -> tuple[ExpectedTotals, Times]:
+    """Send all voters of a source."""
+    totals = register_candidates(source, stores, draw_seed="d")
     ticks = count(1000)
     times = send_voters(
         source,
-        world,
-        world,
-        tally,
-        pace=Pace(),
-        stop=stop or Stop(),
-        progress=NoProgress(),
+        stores,
+        stores,
+        totals,
+        throttle=Throttle(),
+        stop=stop or StopSignal(),
+        progress=LogProgress("sending", "ballots", total=None),
+        heartbeat=Heartbeat(heartbeat),
         batch_size=batch_size,
         clock=lambda: float(next(ticks)),
         today=lambda: date(2026, 11, 3),
     )
-    return tally, times
+    return totals, times
 
 
-def test_register_comes_before_the_ballot() -> None:
-    """Candidates first, then batch by batch the register and only then Kafka, and last a flush."""
-    world = World()
-    tally, times = run(ListSource([someone(n) for n in range(3)]), world)
-    assert world.events == [
+def test_a_voter_is_registered_before_the_ballot_is_sent() -> None:
+    """First the candidates, then batch by batch the register and Kafka, and last a flush."""
+    stores = FakeStores()
+    totals, times = run(ListSource([registration(n) for n in range(3)]), stores)
+    assert stores.events == [
         ("candidates", tuple(c.candidate_id for c in DEFAULT_CANDIDATES)),
         ("register", ("v0", "v1")),
         ("send", ("v0", "v1")),
@@ -125,164 +129,172 @@ def test_register_comes_before_the_ballot() -> None:
         ("send", ("v2",)),
         ("flush", ()),
     ]
-    assert world.topics == {"voters_topic"}
-    assert tally.votes == 3
+    assert stores.topics == {"voters_topic"}
+    assert totals.votes == 3
     assert times == Times(1000.0, 1001.0)
 
 
-def test_those_who_stay_at_home_are_only_registered() -> None:
-    """Somebody who does not vote is on the register, but nothing of theirs is sent."""
-    world = World()
-    tally, _ = run(ListSource([someone(1), someone(2, votes=False)]), world)
-    assert [v.voter_id for v in world.sent] == ["v1"]
-    assert (tally.registered, tally.sent) == (2, 1)
-    assert ("register", ("v1", "v2")) in world.events
+def test_a_voter_without_a_ballot_is_only_registered() -> None:
+    """The voter is registered, but nothing is sent."""
+    stores = FakeStores()
+    totals, _ = run(ListSource([registration(1), registration(2, casts_ballot=False)]), stores)
+    assert [v.voter_id for v in stores.sent] == ["v1"]
+    assert (totals.registered, totals.sent) == (2, 1)
+    assert ("register", ("v1", "v2")) in stores.events
 
 
 def test_registered_candidates_are_used() -> None:
-    """Where somebody stands already, nobody is added, and choices are drawn among them."""
-    world = World({"a": ANN})
-    tally, _ = run(ListSource([someone(1)]), world)
-    assert "candidates" not in [name for name, _ in world.events]
-    assert tally.votes_by_name() == {"Ann": 1}
+    """If there are candidates, none is added, and choices are drawn among them."""
+    stores = FakeStores({"a": ANN})
+    totals, _ = run(ListSource([registration(1)]), stores)
+    assert "candidates" not in [name for name, _ in stores.events]
+    assert totals.votes_by_name() == {"Ann": 1}
 
 
 @attrs.define
-class Overtaken(World):
-    """A register in which somebody else registers candidates first, just before this producer."""
+class Overtaken(FakeStores):
+    """A register in which another producer registers candidates just before this one."""
 
     others: tuple[Candidate, ...] = ()
 
     def add_first_candidates(self, new: Sequence[Candidate]) -> bool:
-        """Find the others' candidates there."""
-        self.standing.update({c.candidate_id: c for c in self.others})
+        """Register the other producer's candidates first."""
+        self.registered.update({c.candidate_id: c for c in self.others})
         return super().add_first_candidates(new)
 
 
 def test_another_producer_may_be_first() -> None:
-    """Candidates that another producer registers meanwhile are used like any registered before."""
-    world = Overtaken(others=(ANN,))
-    tally, _ = run(ListSource([someone(1)]), world)
-    assert "candidates" not in [name for name, _ in world.events]
-    assert tally.votes_by_name() == {"Ann": 1}
+    """Candidates that another producer registers first are used like any others."""
+    stores = Overtaken(others=(ANN,))
+    totals, _ = run(ListSource([registration(1)]), stores)
+    assert "candidates" not in [name for name, _ in stores.events]
+    assert totals.votes_by_name() == {"Ann": 1}
 
 
 def test_another_producer_may_contradict() -> None:
-    """Other candidates than those of a producer that was faster are refused; nothing is sent."""
-    world = Overtaken(others=(attrs.evolve(ANN, candidate_name="Anna"),))
+    """Candidates that contradict those of a faster producer are refused; nothing is sent."""
+    stores = Overtaken(others=(attrs.evolve(ANN, candidate_name="Anna"),))
     with pytest.raises(InputError, match="contradict"):
-        run(ListSource([someone(1)], (ANN,), True), world)
-    assert world.events == []
+        run(ListSource([registration(1)], (ANN,), True), stores)
+    assert stores.events == []
 
 
 def test_contradiction_writes_nothing() -> None:
-    """Candidates that contradict those registered are found before anything is written."""
-    world = World({"a": ANN})
-    source = ListSource([someone(1)], (attrs.evolve(ANN, candidate_name="Anna"),), True)
+    """Candidates that contradict those registered are refused before anything is written."""
+    stores = FakeStores({"a": ANN})
+    source = ListSource([registration(1)], (attrs.evolve(ANN, candidate_name="Anna"),), True)
     with pytest.raises(InputError, match="contradict"):
-        run(source, world)
-    assert world.events == []
+        run(source, stores)
+    assert stores.events == []
 
 
 def test_wrong_weight_writes_nothing() -> None:
-    """A weight for nobody is found before the candidates are registered."""
-    world = World()
-    with pytest.raises(InputError, match="'nobody'"):
-        prepare_tally(ListSource([]), world, draw_seed="d", weights={"nobody": 1.0})
-    assert world.events == []
+    """A weight for an unknown candidate is refused before the candidates are registered."""
+    stores = FakeStores()
+    with pytest.raises(InputError, match="'zoe'"):
+        register_candidates(ListSource([]), stores, draw_seed="d", weights={"zoe": 1.0})
+    assert stores.events == []
 
 
-def test_weights_do_not_matter_to_choices_that_are_brought() -> None:
-    """A results file's choices are counted as they are, whatever is said about drawing."""
-    tally = prepare_tally(
-        ListSource([], (ANN,), True), World(), draw_seed="d", weights={"nobody": 1.0}
+def test_weights_are_ignored_if_the_source_has_choices() -> None:
+    """The choices of a results file are counted as they are, whatever the draw's settings."""
+    totals = register_candidates(
+        ListSource([], (ANN,), True), FakeStores(), draw_seed="d", weights={"zoe": 1.0}
     )
-    assert tally.draw is None
+    assert totals.draw is None
 
 
-def test_rerun_completes_the_same_election() -> None:
-    """A run that breaks and is repeated sends the same voters as one that does not break."""
+def test_a_repeated_run_completes_the_election() -> None:
+    """A run that fails and is repeated sends the same voters as one that does not fail."""
     source = SyntheticSource("7", 50)
-    whole, broken = World(), World()
-    expected, _ = run(source, whole)
+    complete, failed = FakeStores(), FakeStores()
+    expected, _ = run(source, complete)
 
-    class Breaks(World):
+    class Fails(FakeStores):
         def add_voters(self, voters: Sequence[Voter]) -> None:
             if len(self.sent) > 20:
                 raise UnreachableError("gone")
             super().add_voters(voters)
 
-    first = Breaks(broken.standing, broken.events, broken.sent)
+    first = Fails(failed.registered, failed.events, failed.sent)
     with pytest.raises(UnreachableError):
         run(source, first)
-    again, _ = run(source, broken)
-    assert {v.voter_id: v for v in broken.sent} == {v.voter_id: v for v in whole.sent}
+    again, _ = run(source, failed)
+    assert {v.voter_id: v for v in failed.sent} == {v.voter_id: v for v in complete.sent}
     assert again == expected
 
 
 def test_signal_ends_after_the_batch() -> None:
-    """A signal in the middle of a batch lets it finish, sends no further one, and flushes."""
-    stop = Stop()
+    """A batch is completed after a signal, no further one is sent, and the producer is flushed."""
+    stop = StopSignal()
 
-    class Interrupts(World):
+    class Interrupts(FakeStores):
         def add_voters(self, voters: Sequence[Voter]) -> None:
             super().add_voters(voters)
             if voters[0].voter_id == "v2":
                 signal.raise_signal(signal.SIGTERM)
 
-    world = Interrupts()
-    with stop.on_signals():
-        tally, _ = run(ListSource(someone(n) for n in count()), world, stop=stop)
-    assert [v.voter_id for v in world.sent] == ["v0", "v1", "v2", "v3"]
-    assert world.events[-1] == ("flush", ())
-    assert (tally.sent, stop.exit_code) == (4, 143)
+    stores = Interrupts()
+    with stop.handle():
+        totals, _ = run(ListSource(registration(n) for n in count()), stores, stop=stop)
+    assert [v.voter_id for v in stores.sent] == ["v0", "v1", "v2", "v3"]
+    assert stores.events[-1] == ("flush", ())
+    assert (totals.sent, stop.exit_code) == (4, 143)
 
 
 def test_signal_ends_a_wait_for_the_source() -> None:
-    """A signal while the source has nothing to give ends at once; what came before is delivered."""
-    stop = Stop()
+    """A signal during a wait for the source ends it at once; earlier batches are delivered."""
+    stop = StopSignal()
 
     def slow() -> Iterator[Registration]:
-        yield someone(0)
-        yield someone(1)
+        yield registration(0)
+        yield registration(1)
         signal.raise_signal(signal.SIGINT)
-        yield someone(2)
+        yield registration(2)
 
-    world = World()
-    with stop.on_signals():
-        run(ListSource(slow()), world, stop=stop)
-    assert [v.voter_id for v in world.sent] == ["v0", "v1"]
-    assert world.events[-1] == ("flush", ())
+    stores = FakeStores()
+    with stop.handle():
+        run(ListSource(slow()), stores, stop=stop)
+    assert [v.voter_id for v in stores.sent] == ["v0", "v1"]
+    assert stores.events[-1] == ("flush", ())
     assert stop.exit_code == 130
 
 
-def test_signal_handlers_are_put_back() -> None:
-    """Afterwards signals do what they did before."""
-    before = signal.getsignal(signal.SIGTERM)
-    with Stop().on_signals():
-        assert signal.getsignal(signal.SIGTERM) != before
-    assert signal.getsignal(signal.SIGTERM) == before
+def test_the_heartbeat_is_updated_with_each_batch(tmp_path: Path) -> None:
+    """Every batch that is sent updates the heartbeat."""
+    heartbeat = tmp_path / "heartbeat"
+    updated: list[bool] = []
+
+    def voters() -> Iterator[Registration]:
+        for number in range(3):
+            updated.append(heartbeat.exists())
+            heartbeat.unlink(missing_ok=True)
+            yield registration(number)
+
+    run(ListSource(voters()), FakeStores(), heartbeat=heartbeat, batch_size=1)
+    assert updated == [False, True, True]
+    assert heartbeat.exists()
 
 
 def test_batch_is_bounded_both_ways() -> None:
-    """A batch ends with enough ballots or with enough people, whichever comes first."""
-    people = iter([someone(n, votes=n % 2 == 0) for n in range(20)])
-    assert len(take_batch(people, ballots=2, largest=100)) == 3
-    assert len(take_batch(people, ballots=100, largest=5)) == 5
-    assert len(take_batch(people, ballots=100, largest=100)) == 12
-    assert take_batch(people, ballots=100, largest=100) == []
+    """A batch ends with enough ballots or with enough voters, whichever comes first."""
+    voters = iter([registration(n, casts_ballot=n % 2 == 0) for n in range(20)])
+    assert len(take_batch(voters, max_ballots=2, max_voters=100)) == 3
+    assert len(take_batch(voters, max_ballots=100, max_voters=5)) == 5
+    assert len(take_batch(voters, max_ballots=100, max_voters=100)) == 12
+    assert take_batch(voters, max_ballots=100, max_voters=100) == []
 
 
 def test_source_is_read_no_further_than_needed() -> None:
-    """Nobody is held but the batch: memory does not grow with the number of voters."""
+    """Only the batch is in memory, which does not grow with the number of voters."""
     taken = []
 
     def endless() -> Iterator[Registration]:
         for number in count():
             taken.append(number)
-            yield someone(number)
+            yield registration(number)
 
-    people = endless()
-    take_batch(people, ballots=3, largest=10)
+    voters = endless()
+    take_batch(voters, max_ballots=3, max_voters=10)
     assert taken == [0, 1, 2]
-    assert len(list(islice(people, 1))) == 1
+    assert len(list(islice(voters, 1))) == 1

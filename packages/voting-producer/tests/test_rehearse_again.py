@@ -1,4 +1,4 @@
-"""Results that were exported can be rehearsed again."""
+"""Exported results can be rehearsed."""
 
 from collections import Counter
 from datetime import UTC, date, datetime

@@ -1,4 +1,4 @@
-"""The rehearsal's arithmetic, and the voters it makes."""
+"""The arithmetic of a rehearsal, and its voters."""
 
 import csv
 from collections import Counter
@@ -8,29 +8,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from results_rows import ROWS, plain_totals
 
 from voting_producer.people import REFERENCE_DAY
 from voting_producer.sources.results import ResultsSource, voters_per_row
 from voting_producer.sources.results_file import ResultRow, read_results
-
-ROWS = st.lists(
-    st.tuples(st.sampled_from("abc"), st.sampled_from("XY"), st.integers(0, 5000)), max_size=60
-)
-
-
-def plain_totals(rows: list[tuple[str, str, int]], scale: int) -> dict[tuple[str, str], int]:
-    """Add up the votes of each candidate and state, and only then divide."""
-    totals: Counter[tuple[str, str]] = Counter()
-    for state, candidate, votes in rows:
-        totals[candidate, state] += votes
-    return {key: total // scale for key, total in totals.items() if total // scale}
 
 
 @given(ROWS, st.integers(1, 3000))
 def test_each_total_is_the_floor_of_the_quotient(
     rows: list[tuple[str, str, int]], scale: int
 ) -> None:
-    """Whatever the rows, a candidate's voters in a state are its total divided, rounded down."""
+    """A candidate's voters in a state are its total divided by the scale, rounded down."""
     counted: Counter[tuple[str, str]] = Counter()
     numbered = [ResultRow(number, *row) for number, row in enumerate(rows, start=1)]
     for row, voters in voters_per_row(numbered, scale):
@@ -41,7 +30,7 @@ def test_each_total_is_the_floor_of_the_quotient(
 
 @pytest.mark.parametrize("scale", [997, 1000, 20_000, 10**9])
 def test_real_file_gives_exact_totals(results_2020: Path, scale: int) -> None:
-    """From the 2020 election every candidate in every state gets exactly its share."""
+    """In the 2020 election every candidate gets exactly its share in every state."""
     with results_2020.open(newline="") as file:
         rows = [
             (row["state"], row["candidate"], int(row["candidatevotes"]))
@@ -52,8 +41,8 @@ def test_real_file_gives_exact_totals(results_2020: Path, scale: int) -> None:
     names = {c.candidate_id: c.candidate_name for c in source.candidates}
     found: Counter[tuple[str, str]] = Counter()
     ids = set()
-    for voter, votes in source.registrations():
-        assert votes
+    for voter, casts_ballot in source.registrations():
+        assert casts_ballot
         found[names[voter.choice or ""], voter.address.state] += 1
         ids.add(voter.voter_id)
     assert dict(found) == expected
@@ -61,13 +50,13 @@ def test_real_file_gives_exact_totals(results_2020: Path, scale: int) -> None:
 
 
 def test_rows_of_one_county_add_up(write_results: Callable[..., Path]) -> None:
-    """Votes split over rows, by mode for example, are not rounded one by one."""
+    """Votes that are split over rows, by mode for example, are not rounded row by row."""
     file = read_results(write_results(*[("OHIO", "ANN", "RED", 400)] * 5))
     assert [n for _, n in voters_per_row(file.rows, 1000)] == [0, 0, 1, 0, 1]
 
 
 def test_candidates_come_from_the_file(write_results: Callable[..., Path]) -> None:
-    """Every candidate of the file stands, also one without a voter at this scale."""
+    """Every candidate of the file is a candidate, even without a voter at this scale."""
     file = read_results(write_results(("OHIO", "ANN", "RED", 10), ("OHIO", "BOB", "BLUE", 0)))
     source = ResultsSource(file, 10)
     assert [(c.candidate_name, c.party_affiliation) for c in source.candidates] == [
@@ -78,7 +67,7 @@ def test_candidates_come_from_the_file(write_results: Callable[..., Path]) -> No
 
 
 def test_second_run_repeats_the_first(write_results: Callable[..., Path]) -> None:
-    """The same file and scale give the same voters, to the last field."""
+    """The same file and scale give the same voters, in every field."""
     path = write_results(("OHIO", "ANN", "RED", 50), ("TEXAS", "ANN", "RED", 50))
     first = list(ResultsSource(read_results(path), 10).registrations())
     assert first == list(ResultsSource(read_results(path), 10).registrations())
@@ -86,7 +75,7 @@ def test_second_run_repeats_the_first(write_results: Callable[..., Path]) -> Non
 
 
 def test_other_file_or_scale_gives_other_voters(write_results: Callable[..., Path]) -> None:
-    """Voters of two files, or of two scales, never meet."""
+    """Two files, or two scales, have no voter in common."""
     runs = []
     for votes, scale in ((50, 10), (51, 10), (50, 5)):
         file = read_results(write_results(("OHIO", "ANN", "RED", votes)))
@@ -94,15 +83,15 @@ def test_other_file_or_scale_gives_other_voters(write_results: Callable[..., Pat
     assert runs[0].isdisjoint(runs[1] | runs[2])
 
 
-def test_row_and_index_do_not_run_together(write_results: Callable[..., Path]) -> None:
-    """Voter 11 of row 1 and voter 1 of row 11 are two people."""
+def test_row_and_index_are_separate(write_results: Callable[..., Path]) -> None:
+    """Voter 11 of row 1 differs from voter 1 of row 11."""
     file = read_results(write_results(*[("OHIO", "ANN", "RED", 20)] * 12))
     ids = [v.voter_id for v, _ in ResultsSource(file, 1).registrations()]
     assert len(set(ids)) == len(ids) == 240
 
 
 def test_location_is_spelled_as_in_the_file(write_results: Callable[..., Path]) -> None:
-    """A state keeps the file's spelling, and one outside the US gets no US address."""
+    """A state keeps the file's spelling, and a state outside the US has no US address."""
     file = read_results(write_results(("OHIO", "ANN", "RED", 1), ("Bayern", "ANN", "RED", 1)))
     ohio, bayern = (v for v, _ in ResultsSource(file, 1).registrations())
     assert (ohio.address.state, ohio.address.country) == ("OHIO", "United States")

@@ -16,7 +16,7 @@ TWO_LINES = '2020,OHIO,"A\nB",1,US PRESIDENT,ANN,RED,5,5'
 
 
 def bad(count: str) -> str:
-    """Return a row with such a count."""
+    """Return a row with this number of votes."""
     return f"2020,OHIO,A,1,US PRESIDENT,BOB,BLUE,{count},5"
 
 
@@ -42,14 +42,14 @@ def bad(count: str) -> str:
         (f"{HEADER}\n{GOOD.replace('OHIO', ' ')}\n".encode(), "row 1 (line 2): state is empty"),
         (f"{HEADER}\n{GOOD.replace('ANN', '')}\n".encode(), "row 1 (line 2): candidate is empty"),
         (f"{HEADER}\n{GOOD},9\n".encode(), "row 1 (line 2) has 10 fields, the header has 9"),
-        (f"{HEADER}\n{GOOD}\n".replace("ANN", "A\0").encode(), "row 1 (line 2) holds a NUL"),
+        (f"{HEADER}\n{GOOD}\n".replace("ANN", "A\0").encode(), "row 1 (line 2) contains a NUL"),
         (f'{HEADER}\n{GOOD}\n2020,"OHIO\n'.encode(), "line 3: unexpected end of data"),
         (f"{HEADER}\n{GOOD}\n".encode() + b"\xff", "is not UTF-8 (line 3)"),
         (f"{HEADER}\n{GOOD}\n".encode("utf-16"), "is not UTF-8 (line 1)"),
     ],
 )
 def test_unusable_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
-    """What is wrong with a file is said in one line that names the file, the row and the line."""
+    """The error is one line that names the file, the row and the line."""
     path = tmp_path / "results.csv"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
@@ -62,7 +62,7 @@ def test_unusable_file_is_refused(tmp_path: Path, content: bytes, message: str) 
 
 
 def test_missing_file_is_refused(tmp_path: Path) -> None:
-    """A file that does not exist, and a folder, are named as what they are."""
+    """The error says whether the file does not exist or is a folder."""
     with pytest.raises(InputError, match=r"nowhere\.csv: does not exist"):
         read_results(tmp_path / "nowhere.csv")
     with pytest.raises(InputError, match="is a folder"):
@@ -70,7 +70,7 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_layout_is_read_tolerantly(tmp_path: Path) -> None:
-    """Order and case of columns, other columns, a byte order mark, quotes, CRLF do not matter."""
+    """Column order and case, other columns, a byte order mark, quotes and CRLF do not matter."""
     path = tmp_path / "results.csv"
     content = (
         '\ufeffmode,CandidateVotes,"Candidate",State\r\nTOTAL,"7","Söder, M.", Bayern \r\n'
@@ -85,7 +85,7 @@ def test_layout_is_read_tolerantly(tmp_path: Path) -> None:
 
 
 def test_party_is_that_of_the_first_row(write_results: Callable[..., Path]) -> None:
-    """A candidate's party is that of the first row; candidates keep the file's order."""
+    """A candidate has the party of its first row; candidates keep the file's order."""
     file = read_results(
         write_results(("A", "Zed", "one", 1), ("A", "Ann", "two", 1), ("B", "Zed", "three", 1))
     )
@@ -93,7 +93,7 @@ def test_party_is_that_of_the_first_row(write_results: Callable[..., Path]) -> N
 
 
 def test_several_years_need_a_choice(tmp_path: Path) -> None:
-    """A file of several years is refused with the years it has, until one is chosen."""
+    """A file with several years is refused, with a list of them, unless one is chosen."""
     path = tmp_path / "results.csv"
     path.write_text(f"{HEADER}\n{GOOD}\n{GOOD.replace('2020', '2016').replace('ANN', 'BOB')}\n")
     with pytest.raises(InputError, match=r"choose with --year: 2016, 2020$"):
@@ -106,7 +106,7 @@ def test_several_years_need_a_choice(tmp_path: Path) -> None:
 
 
 def test_several_offices_need_a_choice(tmp_path: Path) -> None:
-    """A file of several offices is refused with the offices it has, until one is chosen."""
+    """A file with several offices is refused, with a list of them, unless one is chosen."""
     path = tmp_path / "results.csv"
     path.write_text(f"{HEADER}\n{GOOD}\n{GOOD.replace('US PRESIDENT', 'US SENATE')}\n")
     with pytest.raises(InputError, match=r"choose with --office: US PRESIDENT, US SENATE$"):
@@ -115,7 +115,7 @@ def test_several_offices_need_a_choice(tmp_path: Path) -> None:
 
 
 def test_selecting_needs_the_column(tmp_path: Path) -> None:
-    """Choosing a year in a file without years is an error, not an empty election."""
+    """To choose a year in a file without years is an error, not an empty election."""
     path = tmp_path / "results.csv"
     path.write_text("state,candidate,candidatevotes\nOHIO,ANN,1\n")
     with pytest.raises(InputError, match="lacks the column 'year'"):
@@ -123,7 +123,7 @@ def test_selecting_needs_the_column(tmp_path: Path) -> None:
 
 
 def test_rows_that_are_not_chosen_are_checked_too(tmp_path: Path) -> None:
-    """A fault in another year's rows is found: the whole file must be sound."""
+    """An invalid row of another year is an error: the whole file must be valid."""
     path = tmp_path / "results.csv"
     path.write_text(f"{HEADER}\n{GOOD}\n{bad('-1').replace('2020', '2016')}\n")
     with pytest.raises(InputError, match="row 2"):

@@ -1,4 +1,4 @@
-"""Voters from a seed."""
+"""Synthetic voters."""
 
 from itertools import islice
 
@@ -8,22 +8,22 @@ from voting_producer.sources.synthetic import SyntheticSource
 
 
 @pytest.mark.parametrize("voters", [1, 2, 1000])
-def test_exactly_so_many_vote(voters: int) -> None:
-    """As many people vote as were asked for, and the last on the register is one of them."""
-    people = list(SyntheticSource("7", voters).registrations())
-    assert sum(votes for _, votes in people) == voters
-    assert people[-1].votes
+def test_the_number_of_ballots_is_exact(voters: int) -> None:
+    """There are as many ballots as requested, and the last voter casts one."""
+    registrations = list(SyntheticSource("7", voters).registrations())
+    assert sum(each.casts_ballot for each in registrations) == voters
+    assert registrations[-1].casts_ballot
 
 
 def test_same_seed_gives_same_voters() -> None:
-    """The register is a matter of the seed alone, and a longer one begins like a shorter one."""
+    """The register depends on the seed alone, and a longer one begins like a shorter one."""
     short = list(SyntheticSource("7", 200).registrations())
     assert short == list(SyntheticSource("7", 200).registrations())
     assert short == list(islice(SyntheticSource("7", 400).registrations(), len(short)))
 
 
 def test_other_seed_gives_other_voters() -> None:
-    """Two seeds have nobody in common, also when one begins like the other."""
+    """Two seeds have no voter in common, even if one begins like the other."""
     ids = [
         {voter.voter_id for voter, _ in SyntheticSource(seed, 500).registrations()}
         for seed in ("1", "11", "")
@@ -32,8 +32,8 @@ def test_other_seed_gives_other_voters() -> None:
 
 
 def test_about_two_thirds_turn_out() -> None:
-    """Of all on the register about two in three vote, and nobody brings a choice."""
-    people = list(SyntheticSource("seed", 20_000).registrations())
-    assert 20_000 / len(people) == pytest.approx(0.67, abs=0.02)
-    assert {voter.choice for voter, _ in people} == {None}
-    assert len({voter.voter_id for voter, _ in people}) == len(people)
+    """About two in three registered voters cast a ballot, and none has a choice."""
+    registrations = list(SyntheticSource("seed", 20_000).registrations())
+    assert 20_000 / len(registrations) == pytest.approx(0.67, abs=0.02)
+    assert {voter.choice for voter, _ in registrations} == {None}
+    assert len({voter.voter_id for voter, _ in registrations}) == len(registrations)

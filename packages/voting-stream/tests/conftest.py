@@ -1,4 +1,4 @@
-"""What the stream's tests share."""
+"""Fixtures of the stream's tests."""
 
 from collections.abc import Iterator
 

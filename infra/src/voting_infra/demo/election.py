@@ -24,13 +24,13 @@ from voting_core.operator.reconcile import Reconciliation, reconcile
 from voting_core.operator.setup import set_up_election
 from voting_core.operator.status import Flow, pipeline_flow
 from voting_core.service.settings import DatabaseSettings, KafkaSettings
-from voting_infra.child import Child, describe_exit
 from voting_infra.demo.options import DemoOptions
 from voting_infra.demo.phases import PhaseClock
 from voting_infra.demo.service_commands import Services
 from voting_infra.demo.summary import summarize, summary_table, write_summary
 from voting_infra.logs import new_log_directory
 from voting_infra.ports import free_ports
+from voting_infra.processes import Child, describe_exit
 from voting_infra.stack import open_stack
 from voting_infra.supervisor import Supervisor
 

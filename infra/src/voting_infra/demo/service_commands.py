@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from voting_infra.child import Command
 from voting_infra.demo.options import DemoOptions
 from voting_infra.logs import cache_directory
+from voting_infra.processes import Command
 from voting_infra.service_commands import service_command
 from voting_infra.stack import Stack
 

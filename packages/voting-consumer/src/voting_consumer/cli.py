@@ -1,12 +1,14 @@
 """The command `voting-consumer`."""
 
+from typing import NoReturn
+
 import click
 
 from voting_consumer.settings import ConsumerSettings
 from voting_core.service.cli import run_command
 from voting_core.service.settings import settings_options
 
-__all__ = ["main"]
+__all__ = ["cli", "main"]
 
 
 @click.group(name="voting-consumer")
@@ -19,12 +21,12 @@ def cli() -> None:
 @settings_options(ConsumerSettings, "voting-consumer")
 def run(settings: ConsumerSettings) -> None:
     """Decide on the ballots of voters_topic until stopped, or idle for --until-idle seconds."""
-    # Imported only now, so that `--help` answers at once.
-    from voting_consumer.service import serve
+    # Imported here to keep `--help` fast.
+    from voting_consumer import service
 
-    serve(settings)
+    service.run(settings)
 
 
-def main() -> None:
-    """Run the command."""
+def main() -> NoReturn:
+    """Run the command and exit."""
     run_command(cli)

@@ -1,4 +1,4 @@
-"""Publishing what was decided: one Kafka transaction a batch."""
+"""Publishing decisions: one Kafka transaction per batch."""
 
 import threading
 import time
@@ -20,29 +20,29 @@ from voting_core.service.settings import KafkaSettings
 __all__ = ["Publisher", "TransactionAborted"]
 
 TRANSACTION_SECONDS = 10
-"""A consumer that dies in a transaction holds up every reader for at most this long."""
+"""Longest time for which a consumer that dies in a transaction blocks `read_committed` readers."""
 
 CALL_SECONDS = 60.0
 
 HUNG_SECONDS = 12.0
-"""Longer than a transaction lives: a call that has not come back by then never need do so."""
+"""Longer than the transaction timeout: by then the call cannot succeed any more."""
 
 log = structlog.get_logger()
 
 
 class TransactionAborted(Exception):
-    """Nothing of the batch was published; it is to be taken up again from `voting_progress`."""
+    """Nothing of the batch was published; the consumer resumes at its checkpoints."""
 
 
 class Publisher:
     """The transactional producer of one consumer instance."""
 
     def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
-        """Connect, and end what a former process of the same instance left open.
+        """Connect, and abort the transaction that a former process of this instance left open.
 
         Args:
             settings: Where Kafka is.
-            transactional_id: Stable for an instance; a second process of the same fences off
+            transactional_id: Stable per instance; a second process with the same id fences off
                 the first.
         """
         self._config = client_config(
@@ -51,38 +51,38 @@ class Publisher:
             transaction_timeout_ms=TRANSACTION_SECONDS * 1000,
             compression_type="lz4",
             linger_ms=5,
-            # There is never more in the queue than a batch, whose size the operator sets.
+            # The queue holds one batch at most, whose size is a setting.
             queue_buffering_max_messages=0,
         )
         self._producer = self._connect()
 
     def publish(
         self,
-        batch: Sequence[tuple[DecidedRange, PartitionCheckpoint]],
-        offsets: list[TopicPartition],
+        decisions: Sequence[tuple[DecidedRange, PartitionCheckpoint]],
+        next_offsets: list[TopicPartition],
         group_metadata: Any,
     ) -> None:
-        """Publish votes, rejections, progress and the group's offsets, all or nothing.
+        """Publish votes, rejections, checkpoints and the group's offsets, all or nothing.
 
         Args:
-            batch: What was decided, each with the partition's progress *before* it: an output
-                topic that holds a decision already does not get it again.
-            offsets: The group's offsets behind the batch.
+            decisions: The decisions on each partition, with the partition's checkpoint *before*
+                them.
+            next_offsets: The group's offsets after the batch.
             group_metadata: The consumer's, of the moment when the batch was polled.
 
         Raises:
-            TransactionAborted: It did not happen and may be tried again.
-            FatalError: This producer cannot go on, for instance because it was fenced off.
+            TransactionAborted: Nothing was published; the batch may be published again.
+            FatalError: This producer cannot continue, for instance because it was fenced off.
         """
         try:
             self._call(self._producer.begin_transaction)
-            for decided, before in batch:
-                self._produce(decided, before)
-            self._send_offsets(offsets, group_metadata)
+            for decided, before in decisions:
+                self.produce(decided, before)
+            self._send_offsets(next_offsets, group_metadata)
             self._call(self._producer.commit_transaction)
         except TimeoutError as error:
-            log.warning("the producer hangs; going on with another")
-            # Fences the old one off and aborts its transaction.
+            log.warning("the producer hangs; replacing it")
+            # Fences off the old one and aborts its transaction.
             self._producer = self._connect()
             raise TransactionAborted from error
         except KafkaException as error:
@@ -93,37 +93,12 @@ class Publisher:
                 raise FatalError(f"cannot abort a transaction: {failed.args[0].str()}") from failed
             raise TransactionAborted from error
 
-    def _connect(self) -> Producer:
-        producer = Producer(self._config)
-        self._call(producer.init_transactions)
-        return producer
+    def produce(self, decided: DecidedRange, before: PartitionCheckpoint) -> None:
+        """Produce the decisions on a partition and its new checkpoint, in the open transaction.
 
-    def _send_offsets(self, offsets: list[TopicPartition], group_metadata: Any) -> None:
-        """Send the offsets, in a thread of its own, because librdkafka may never come back.
-
-        It keeps to no time-out there, and waits for ever if the group's coordinator restarts at
-        the wrong moment (librdkafka #5456, #5511).
-
-        Raises:
-            TimeoutError: It has not come back; this producer is of no use any more.
-            KafkaException: The transaction has to be aborted.
-            FatalError: The producer has to be given up.
+        An output topic that already holds a decision, according to the checkpoint, does not get it
+        again.
         """
-        outcome: Future[None] = Future()
-        send = self._producer.send_offsets_to_transaction
-
-        def run() -> None:
-            try:
-                self._call(send, offsets, group_metadata)
-            except BaseException as error:
-                outcome.set_exception(error)
-            else:
-                outcome.set_result(None)
-
-        threading.Thread(target=run, name="send-offsets", daemon=True).start()
-        outcome.result(HUNG_SECONDS)
-
-    def _produce(self, decided: DecidedRange, before: PartitionCheckpoint) -> None:
         produce = self._producer.produce
         for stored in decided.votes:
             if stored.vote.coordinates.offset >= before.votes.next_offset:
@@ -135,12 +110,42 @@ class Publisher:
         produce(topics.VOTING_PROGRESS.name, encode_checkpoint(after), after.key)
         self._producer.poll(0)
 
-    def _call(self, function: Callable[..., Any], *args: Any) -> None:
-        """Call a transaction function until it ends one way or the other.
+    def _connect(self) -> Producer:
+        producer = Producer(self._config)
+        self._call(producer.init_transactions)
+        return producer
+
+    def _send_offsets(self, next_offsets: list[TopicPartition], group_metadata: Any) -> None:
+        """Send the offsets from a thread of its own, because librdkafka may never return.
+
+        It ignores its timeout if the group's coordinator restarts at the wrong moment (librdkafka
+        #5456, #5511).
 
         Raises:
-            KafkaException: The transaction has to be aborted.
-            FatalError: The producer has to be given up.
+            TimeoutError: The call has not returned; this producer cannot be used any more.
+            KafkaException: The transaction must be aborted.
+            FatalError: This producer cannot continue.
+        """
+        outcome: Future[None] = Future()
+        send = self._producer.send_offsets_to_transaction
+
+        def run() -> None:
+            try:
+                self._call(send, next_offsets, group_metadata)
+            except BaseException as error:
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(None)
+
+        threading.Thread(target=run, name="send-offsets", daemon=True).start()
+        outcome.result(HUNG_SECONDS)
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call a transaction function, again after a retriable error.
+
+        Raises:
+            KafkaException: The transaction must be aborted.
+            FatalError: This producer cannot continue.
         """
         deadline = time.monotonic() + CALL_SECONDS
         while True:

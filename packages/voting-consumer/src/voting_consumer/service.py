@@ -1,9 +1,6 @@
-"""The service: everything that `voting-consumer run` puts together."""
+"""The service: builds its parts, runs the loop and closes them."""
 
-import signal
-import threading
 from contextlib import closing
-from types import FrameType
 
 import structlog
 
@@ -12,37 +9,34 @@ from voting_consumer.loop import BallotConsumer
 from voting_consumer.publisher import Publisher
 from voting_consumer.settings import ConsumerSettings
 from voting_core import topics
-from voting_core.database import connect
-from voting_core.database.migrations import check_schema
 from voting_core.kafka import check_topics, connect_admin
 from voting_core.service.logging import configure_logging
+from voting_core.service.signals import StopSignal
 
-__all__ = ["serve"]
+__all__ = ["run"]
 
 log = structlog.get_logger()
 
 
-def serve(settings: ConsumerSettings) -> None:
-    """Decide on ballots until SIGTERM or SIGINT, or until nothing has come for long enough.
+def run(settings: ConsumerSettings) -> None:
+    """Decide on ballots until SIGTERM or SIGINT, or until the consumer has been idle long enough.
 
     Raises:
-        VotingError: What it needs is not there, or it cannot go on.
+        VotingError: Kafka, PostgreSQL or their contents are not as needed, or the loop must end.
     """
     configure_logging(settings.log, "voting-consumer")
-    stop = threading.Event()
+    stop = StopSignal()
 
-    def request_stop(number: int, frame: FrameType | None) -> None:
-        stop.set()
+    def should_stop() -> bool:
+        return stop.requested
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, request_stop)
-    admin = connect_admin(settings.kafka)
-    check_topics(
-        admin, (topics.VOTERS, topics.VOTES, topics.REJECTED_VOTES, topics.VOTING_PROGRESS)
-    )
-    with connect(settings.database) as conn:
-        check_schema(conn)
-    with closing(Decider(settings, stop.is_set)) as decider:
-        publisher = Publisher(settings.kafka, settings.transactional_id)
-        BallotConsumer(settings, admin, decider, publisher).run(stop.is_set)
+    with stop.handle():
+        admin = connect_admin(settings.kafka)
+        check_topics(
+            admin, (topics.VOTERS, topics.VOTES, topics.REJECTED_VOTES, topics.VOTING_PROGRESS)
+        )
+        with closing(Decider(settings, should_stop)) as decider:
+            publisher = Publisher(settings.kafka, settings.transactional_id)
+            with closing(BallotConsumer(settings, admin, decider, publisher)) as consumer:
+                consumer.run(should_stop)
     log.info("stopped")

@@ -20,7 +20,7 @@ __all__ = ["ConsumerSettings"]
 
 @attrs.frozen
 class ConsumerSettings:
-    """Where ballots come from, where decisions go, and the rules that an operator sets."""
+    """Settings of `voting-consumer run`."""
 
     kafka: KafkaSettings = ts.option(factory=KafkaSettings)
     database: DatabaseSettings = ts.option(factory=DatabaseSettings)
@@ -30,25 +30,26 @@ class ConsumerSettings:
     group: str = ts.option(default="voting-consumer", help="Kafka consumer group.")
     instance: str = ts.option(
         factory=socket.gethostname,
-        help="Name of this instance, stable over restarts and its own within the group; "
-        "the host's name by default.",
+        help="Name of this instance: the same after a restart, and unique within the group; the "
+        "host's name by default.",
     )
     batch_size: int = ts.option(
-        default=5000, validator=attrs.validators.ge(1), help="Most records to decide at a time."
+        default=5000, validator=attrs.validators.ge(1), help="Maximum number of records per batch."
     )
     session_timeout: float = ts.option(
         default=15.0,
         validator=attrs.validators.ge(1),
-        help="Seconds of silence after which the group gives this consumer's partitions away.",
+        help="Seconds without a heartbeat after which the group reassigns this consumer's "
+        "partitions.",
     )
     until_idle: float | None = ts.option(
         default=None,
         validator=attrs.validators.optional(attrs.validators.gt(0)),
-        help="End when no record has come for this many seconds; by default run until stopped.",
+        help="Exit when no record has arrived for this many seconds; by default run until stopped.",
     )
     heartbeat: Path | None = ts.option(default=None, help=HEARTBEAT_HELP)
 
     @property
     def transactional_id(self) -> str:
-        """What Kafka knows this instance's transactions by."""
+        """The `transactional.id` of this instance."""
         return f"{self.group}-{self.instance}"

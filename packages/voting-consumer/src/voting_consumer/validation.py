@@ -2,15 +2,15 @@
 
 A ballot that breaks several rules is rejected for the first of them in this order:
 
-1. `malformed`: who votes, and when, cannot be read, so nothing else can be asked.
-2. `outside_hours`: the record's own timestamp decides, whoever sent it. What arrives while the
-   polls are closed is no ballot, so it says nothing about who is registered or has voted.
-3. `unregistered`: age and location come from the register, so the voter has to be in it.
-4. `underage`: whether the voter may vote comes before for whom.
-5. `unknown_candidate`: the last that can be said of this ballot by itself.
+1. `malformed`: the voter or the time cannot be read, so no other rule can be checked.
+2. `outside_hours`: by the record's own timestamp, for every sender. A record that arrives while the
+   polls are closed is not a ballot, so its reason must not reveal who is registered or has voted.
+3. `unregistered`: age and location come from the register, so the voter must be in it.
+4. `underage`: eligibility comes before the choice.
+5. `unknown_candidate`: the last rule that concerns this ballot alone.
 6. `already_voted`: last, so that only a ballot that would have counted uses up the vote.
 
-Pure functions: nothing here reads a clock, a database or a topic.
+All functions are pure: none reads a clock, a database or a topic.
 """
 
 import hashlib
@@ -19,16 +19,15 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 
-from voting_core.database.voter_register import RegisteredVoter
 from voting_core.exceptions import SerializationError
-from voting_core.models import Coordinates, Reason, Rejection, Vote
+from voting_core.models import Coordinates, Reason, RegisteredVoter, Rejection, Vote
 from voting_core.rules import VOTING_AGE, ChoiceDraw, PollingHours, age_on
 from voting_core.serialization import decode_voter
 
 __all__ = [
     "Ballot",
+    "BallotRecord",
     "ElectionRules",
-    "Record",
     "duplicate_ballot",
     "read_ballots",
     "reject",
@@ -36,17 +35,18 @@ __all__ = [
 ]
 
 HEAD_BYTES = 4096
+"""Bytes of a rejected record that are kept as evidence."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @attrs.frozen
-class Record:
+class BallotRecord:
     """A record of `voters_topic`.
 
     Attributes:
-        timestamp: Milliseconds since 1970, as Kafka keeps it.
-        value: What was sent; None for a record without a value.
+        timestamp: Milliseconds since 1970-01-01 UTC, as Kafka stores it.
+        value: The record's value; None if it has none.
     """
 
     coordinates: Coordinates
@@ -58,10 +58,10 @@ class Record:
         """The timestamp in UTC.
 
         Raises:
-            ValueError: It is no moment of the years 1 to 9999.
+            ValueError: It is outside the years 1 to 9999.
         """
         try:
-            # Not by a fraction of seconds: at the opening and closing every millisecond counts.
+            # In integers, because a float is not exact to the millisecond.
             return _EPOCH + timedelta(milliseconds=self.timestamp)
         except OverflowError as error:
             raise ValueError(str(error)) from error
@@ -69,9 +69,9 @@ class Record:
 
 @attrs.frozen
 class Ballot:
-    """A well-formed record: who votes, and for whom, if the record says so."""
+    """A well-formed record: the voter and, if the record has one, the choice."""
 
-    record: Record
+    record: BallotRecord
     voter_id: str
     choice: str | None
 
@@ -81,8 +81,8 @@ class ElectionRules:
     """What ballots are checked against besides the register.
 
     Attributes:
-        candidate_ids: Who can be voted for.
-        draw: Makes the choice where a ballot brings none.
+        candidate_ids: The registered candidates.
+        draw: Draws the choice for a ballot without one.
         hours: When ballots count, by their records' timestamps.
     """
 
@@ -91,12 +91,15 @@ class ElectionRules:
     hours: PollingHours = attrs.field(factory=PollingHours)
 
 
-def read_ballots(records: Iterable[Record]) -> tuple[list[Ballot], list[Rejection]]:
-    """Tell well-formed records from malformed ones, each list in the order of the records."""
+def read_ballots(records: Iterable[BallotRecord]) -> tuple[list[Ballot], list[Rejection]]:
+    """Return the ballots in well-formed records, and the rejections of the malformed ones.
+
+    Both lists are in the order of the records.
+    """
     ballots, malformed = [], []
     for record in records:
         try:
-            record.time  # noqa: B018 - a vote needs a time that can be stored
+            record.time  # noqa: B018 - raises if the time cannot be stored
             voter = decode_voter(record.value)
         except (SerializationError, ValueError) as error:
             malformed.append(reject(record, None, Reason.MALFORMED, str(error)))
@@ -108,16 +111,16 @@ def read_ballots(records: Iterable[Record]) -> tuple[list[Ballot], list[Rejectio
 def validate(
     ballots: Iterable[Ballot], register: Mapping[str, RegisteredVoter], rules: ElectionRules
 ) -> tuple[list[Vote], list[Rejection]]:
-    """Decide on ballots in the order given; of several valid ones of a voter the first counts.
+    """Decide on ballots in the order given; of a voter's valid ballots the first counts.
 
     Args:
-        ballots: What was cast.
-        register: The registered voters among those who cast it, by voter_id.
+        ballots: The ballots.
+        register: The registered voters among those who cast them, by voter_id.
         rules: The candidates, the draw for ballots without a choice, and the polling hours.
 
     Returns:
-        The votes, at most one a voter, and the rejections. Whether a voter has voted earlier,
-        outside these ballots, is not known here.
+        The votes, at most one per voter, and the rejections. A vote that the voter cast before
+        these ballots is not known here.
     """
     votes: dict[str, Vote] = {}
     rejections = []
@@ -163,14 +166,14 @@ def _validate_one(
 
 
 def duplicate_ballot(ballot: Ballot) -> Rejection:
-    """Return the rejection of a ballot whose voter has a vote already."""
+    """Return the rejection of a ballot whose voter already has a vote."""
     return reject(
         ballot.record, ballot.voter_id, Reason.ALREADY_VOTED, "this voter has a vote already"
     )
 
 
-def reject(record: Record, voter_id: str | None, reason: Reason, detail: str) -> Rejection:
-    """Return the rejection of a record, with its beginning as evidence."""
+def reject(record: BallotRecord, voter_id: str | None, reason: Reason, detail: str) -> Rejection:
+    """Return the rejection of a record, with its first bytes as evidence."""
     value = record.value or b""
     try:
         time = record.time

@@ -1,1 +1,107 @@
-"""What the voting services share: models, wire format, topics, tables and settings."""
+"""What the voting services share, and the operator's command `voting`.
+
+The names below are the domain, which performs no I/O:
+
+* `models`, `rules`: candidates, voters, votes and rejections; age, polling hours, the draw
+* `topics`, `serialization`: the topics and the JSON of their records
+* `checkpoint`, `aggregates`: how far decisions are published; the totals of each topic
+* `exceptions`: errors and their exit codes
+
+I/O is in sub-packages, each of which names its own public API:
+
+* `kafka`: client configuration, administration, reader, producer
+* `database`: connections, retries, migrations, `voter_register`, `decisions`
+* `service`: settings, command line, logging, signals, heartbeat, files, progress bar
+* `operator`: the command `voting`; no service imports it
+"""
+
+from voting_core.aggregates import AGGREGATE_FIELDS, AggregateView, RegressedTotal, check_total
+from voting_core.checkpoint import (
+    OutputPosition,
+    PartitionCheckpoint,
+    decode_checkpoint,
+    encode_checkpoint,
+    latest_checkpoints,
+)
+from voting_core.exceptions import (
+    FatalError,
+    InputError,
+    JavaError,
+    SchemaError,
+    SerializationError,
+    SetupError,
+    TopicError,
+    UnreachableError,
+    VotingError,
+)
+from voting_core.models import (
+    Address,
+    Candidate,
+    Coordinates,
+    Reason,
+    Rejection,
+    StoredVote,
+    Vote,
+    Voter,
+)
+from voting_core.rules import VOTING_AGE, ChoiceDraw, PollingHours, age_band, age_on
+from voting_core.serialization import (
+    MAX_VOTER_BYTES,
+    compound_key,
+    decode_object,
+    decode_voter,
+    encode_rejection,
+    encode_vote,
+    encode_voter,
+    iso_utc,
+    read_candidate,
+    read_voter,
+)
+from voting_core.topics import AGGREGATES, ALL_TOPICS, TopicSpec
+
+__all__ = [
+    "AGGREGATES",
+    "AGGREGATE_FIELDS",
+    "ALL_TOPICS",
+    "MAX_VOTER_BYTES",
+    "VOTING_AGE",
+    "Address",
+    "AggregateView",
+    "Candidate",
+    "ChoiceDraw",
+    "Coordinates",
+    "FatalError",
+    "InputError",
+    "JavaError",
+    "OutputPosition",
+    "PartitionCheckpoint",
+    "PollingHours",
+    "Reason",
+    "RegressedTotal",
+    "Rejection",
+    "SchemaError",
+    "SerializationError",
+    "SetupError",
+    "StoredVote",
+    "TopicError",
+    "TopicSpec",
+    "UnreachableError",
+    "Vote",
+    "Voter",
+    "VotingError",
+    "age_band",
+    "age_on",
+    "check_total",
+    "compound_key",
+    "decode_checkpoint",
+    "decode_object",
+    "decode_voter",
+    "encode_checkpoint",
+    "encode_rejection",
+    "encode_vote",
+    "encode_voter",
+    "iso_utc",
+    "latest_checkpoints",
+    "read_candidate",
+    "read_voter",
+]

@@ -1,26 +1,56 @@
-"""Reading the aggregate topics: the highest total of each key is the truth.
+"""The aggregates: the fields of each topic, and the current total of each key.
 
-Totals are absolute and, for one `votes_topic`, only grow. So whatever order records come in, and
-however often the stream repeats itself, keeping the highest total of each key is right, as long as
-totals counted from another `votes_topic` (deleted since, and recreated) are left aside.
+Totals are absolute and, for one `votes_topic`, only increase. The highest total of each key is
+therefore correct in any order of records and after any replay, provided that totals of another
+`votes_topic`, deleted and recreated since, are ignored.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
+from voting_core import topics
+from voting_core.exceptions import SerializationError
 from voting_core.serialization import decode_object
 
-__all__ = ["AggregateView", "RegressedTotal"]
+__all__ = ["AGGREGATE_FIELDS", "AggregateView", "RegressedTotal", "check_total"]
 
 Row = dict[str, Any]
+
+AGGREGATE_FIELDS: Mapping[str, Mapping[str, type]] = {
+    topics.VOTES_PER_CANDIDATE.name: {
+        "candidate_id": str,
+        "candidate_name": str,
+        "party_affiliation": str,
+    },
+    topics.TURNOUT_BY_LOCATION.name: {"state": str},
+    topics.VOTES_PER_CANDIDATE_BY_LOCATION.name: {"state": str, "candidate_id": str},
+    topics.TURNOUT_BY_DEMOGRAPHIC.name: {"dimension": str, "value": str},
+    topics.VOTES_OVER_TIME.name: {"minute": str, "candidate_id": str},
+    topics.AGGREGATED_PROGRESS.name: {"partition": int, "last_offset": int},
+}
+"""The fields of each aggregate topic, beside `total_votes` and `votes_topic_id`."""
+
+
+def check_total(topic: str, row: Row) -> None:
+    """Check that a record of an aggregate topic has the fields of that topic.
+
+    Raises:
+        SerializationError: A field is missing or has another type.
+    """
+    fields = {**AGGREGATE_FIELDS[topic], "total_votes": int, "votes_topic_id": str}
+    for name, kind in fields.items():
+        if type(row.get(name)) is not kind:
+            expected = "text" if kind is str else "whole number"
+            raise SerializationError(f"{name}: expected a {expected}")
 
 
 @attrs.frozen
 class RegressedTotal:
-    """A key whose last total is not its highest.
+    """A key whose last total is lower than an earlier one.
 
-    A stream that counts again from the beginning writes such totals until it has caught up.
+    A stream that recounts from the beginning writes such totals until it has caught up.
     """
 
     topic: str
@@ -31,7 +61,7 @@ class RegressedTotal:
 
 @attrs.define
 class AggregateView:
-    """What the aggregate topics say, key by key; not safe for use by several threads.
+    """The highest total of each key of the aggregate topics; not thread-safe.
 
     Attributes:
         votes_topic_id: Id of the `votes_topic` whose totals are kept.
@@ -42,13 +72,13 @@ class AggregateView:
     _regressed: dict[tuple[str, bytes], int] = attrs.field(factory=dict, init=False)
 
     def apply(self, topic: str, key: bytes, value: bytes) -> bool:
-        """Take in one record of an aggregate topic.
+        """Apply one record of an aggregate topic.
 
         Returns:
-            Whether it raised a total.
+            Whether the record raised a total.
 
         Raises:
-            SerializationError: The value is no JSON object.
+            SerializationError: The value is not a JSON object.
         """
         row = decode_object(value)
         if row["votes_topic_id"] != self.votes_topic_id:
@@ -66,11 +96,11 @@ class AggregateView:
         return True
 
     def rows(self, topic: str) -> list[Row]:
-        """Return the topic's rows, one for each key, in the order in which the keys came up."""
+        """Return the topic's rows, one per key, in the order of the keys' first records."""
         return list(self._rows.get(topic, {}).values())
 
     def regressed(self) -> list[RegressedTotal]:
-        """Return the keys whose last record holds less than an earlier one."""
+        """Return the keys whose last total is lower than an earlier one."""
         return [
             RegressedTotal(topic, key, last, self._rows[topic][key]["total_votes"])
             for (topic, key), last in self._regressed.items()

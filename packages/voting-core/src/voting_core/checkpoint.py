@@ -1,4 +1,4 @@
-"""The records of `voting_progress`: how far the decisions on `voters_topic` are published."""
+"""The checkpoints in `voting_progress`: up to where decisions on `voters_topic` are published."""
 
 from collections.abc import Iterable
 
@@ -18,11 +18,11 @@ __all__ = [
 
 @attrs.frozen
 class OutputPosition:
-    """How far one output topic holds the decisions on a partition of `voters_topic`.
+    """Up to where an output topic holds the decisions on one partition of `voters_topic`.
 
     Attributes:
-        topic_id: The output topic; under another id it is another, empty topic.
-        next_offset: First offset of the voters' partition whose decision it does not hold yet.
+        topic_id: Id of the output topic; a topic that was recreated has another one.
+        next_offset: First offset of the input partition whose decision is not published.
     """
 
     topic_id: str
@@ -31,7 +31,7 @@ class OutputPosition:
 
 @attrs.frozen
 class PartitionCheckpoint:
-    """What `voting_progress` says of one partition of `voters_topic`."""
+    """The checkpoint of one partition of `voters_topic`."""
 
     voters_topic_id: str
     partition: int
@@ -40,11 +40,11 @@ class PartitionCheckpoint:
 
     @property
     def next_offset(self) -> int:
-        """First offset whose decision is missing from at least one output topic."""
+        """First offset whose decision is missing from one of the output topics."""
         return min(self.votes.next_offset, self.rejected_votes.next_offset)
 
     def advanced_to(self, offset: int) -> "PartitionCheckpoint":
-        """Return the progress once both output topics hold everything before an offset."""
+        """Return the checkpoint after both output topics received everything before an offset."""
 
         def advanced(output: OutputPosition) -> OutputPosition:
             return attrs.evolve(output, next_offset=max(output.next_offset, offset))
@@ -60,15 +60,15 @@ class PartitionCheckpoint:
 
 
 def encode_checkpoint(checkpoint: PartitionCheckpoint) -> bytes:
-    """Return a progress record's value."""
+    """Return a checkpoint as a value of `voting_progress`."""
     return orjson.dumps({"next_offset": checkpoint.next_offset, **attrs.asdict(checkpoint)})
 
 
 def decode_checkpoint(value: bytes | None) -> PartitionCheckpoint:
-    """Read a record of `voting_progress`.
+    """Return the checkpoint that a value of `voting_progress` holds.
 
     Raises:
-        SerializationError: It is no progress record.
+        SerializationError: The value is not a checkpoint.
     """
     return structure(decode_object(value), PartitionCheckpoint)
 
@@ -79,11 +79,11 @@ def latest_checkpoints(
     """Return the last checkpoint of each partition of one `voters_topic`.
 
     Args:
-        values: The values of all records of `voting_progress`, in their order.
-        voters_topic_id: Id of the topic; checkpoints of another one are ignored.
+        values: The values of all records of `voting_progress`, in order.
+        voters_topic_id: Id of the topic; checkpoints of other topics are ignored.
 
     Raises:
-        SerializationError: A record is no checkpoint.
+        SerializationError: A value is not a checkpoint.
     """
     checkpoints = map(decode_checkpoint, values)
     return {c.partition: c for c in checkpoints if c.voters_topic_id == voters_topic_id}

@@ -1,14 +1,14 @@
 """Errors that a caller or an operator can act on.
 
 * VotingError: exit code 1
-  * FatalError: the service cannot go on and be right
-  * SetupError: exit code 2, something outside is to be mended first
-    * InputError: a file or an option is wrong
-    * UnreachableError: Kafka, PostgreSQL or an API does not answer
-    * JavaError: no Java, or one that is too old
-    * SchemaError: the tables are missing or older than needed
-    * TopicError: a topic is missing or configured in a way that would lose votes
-  * SerializationError: a record is not what its topic holds
+  * FatalError: the service must stop, because it cannot continue correctly
+  * SerializationError: a record does not have the format of its topic
+  * SetupError: exit code 2, a usage, configuration or environment error
+    * InputError: a file or an option is invalid
+    * UnreachableError: Kafka, PostgreSQL or an API is unreachable
+    * JavaError: Java is missing or its version is not supported
+    * SchemaError: the database's schema is missing or outdated
+    * TopicError: a topic is missing, or its configuration would lose votes
 """
 
 __all__ = [
@@ -25,40 +25,40 @@ __all__ = [
 
 
 class VotingError(Exception):
-    """Base of all errors that the services raise on purpose; the message is one line."""
+    """Base of all errors that the services raise deliberately; the message is one line."""
 
     exit_code = 1
 
 
 class FatalError(VotingError):
-    """The service cannot go on and be right: it stops and a supervisor may start it again."""
+    """The service cannot continue correctly and must stop; it may be restarted."""
+
+
+class SerializationError(VotingError):
+    """A record does not have the format of its topic; the message names the invalid field."""
 
 
 class SetupError(VotingError):
-    """Something outside the program has to be mended before it can run."""
+    """A usage, configuration or environment error."""
 
     exit_code = 2
 
 
 class InputError(SetupError):
-    """A file or an option does not hold what it must."""
+    """A file or an option is invalid."""
 
 
 class UnreachableError(SetupError):
-    """A system that is needed does not answer; the message names its address."""
+    """A system is unreachable; the message contains its address."""
 
 
 class JavaError(SetupError):
-    """No usable Java: the message says what was found and what to install."""
+    """Java is missing or unsupported; the message says what was found and what to install."""
 
 
 class SchemaError(SetupError):
-    """The database's schema is missing or older than this program needs."""
+    """The database's schema is missing or older than this program requires."""
 
 
 class TopicError(SetupError):
     """A topic is missing, or its configuration would lose votes."""
-
-
-class SerializationError(VotingError):
-    """A record's bytes are not what its topic holds; the message says where and why."""

@@ -1,4 +1,4 @@
-"""The values that travel through the system."""
+"""The values that pass between the services: candidates, voters, votes and rejections."""
 
 import enum
 from datetime import date, datetime
@@ -10,6 +10,7 @@ __all__ = [
     "Candidate",
     "Coordinates",
     "Reason",
+    "RegisteredVoter",
     "Rejection",
     "StoredVote",
     "Vote",
@@ -19,7 +20,7 @@ __all__ = [
 
 @attrs.frozen
 class Candidate:
-    """Somebody, or a list, that can be voted for."""
+    """A candidate, or a list of candidates, on the ballot."""
 
     candidate_id: str
     candidate_name: str
@@ -31,7 +32,7 @@ class Candidate:
 
 @attrs.frozen
 class Address:
-    """Where a voter lives; `state` is the location that votes are tallied by."""
+    """A voter's address; `state` is the location by which votes are counted."""
 
     state: str
     street: str = ""
@@ -42,11 +43,11 @@ class Address:
 
 @attrs.frozen
 class Voter:
-    """A voter as `voters_topic` carries it.
+    """A voter as a record of `voters_topic`.
 
     Attributes:
-        registered_age: Age in years when registered; the age of a vote is computed anew.
-        choice: The candidate_id on the ballot, or None when the consumer is to draw one.
+        registered_age: Age in years at registration; decisions use the date of birth instead.
+        choice: The candidate_id on the ballot, or None if the consumer draws one.
     """
 
     voter_id: str
@@ -63,9 +64,19 @@ class Voter:
     choice: str | None = None
 
 
+@attrs.frozen
+class RegisteredVoter:
+    """The registered data that a decision on a ballot needs."""
+
+    voter_id: str
+    date_of_birth: date
+    gender: str
+    state: str
+
+
 @attrs.frozen(order=True)
 class Coordinates:
-    """Which record of Kafka something came from; unlike a name, a topic's id is never reused."""
+    """The position of a Kafka record; unlike a topic's name, its id is never reused."""
 
     topic_id: str
     partition: int
@@ -73,7 +84,7 @@ class Coordinates:
 
 
 class Reason(enum.StrEnum):
-    """Why a record was not counted."""
+    """The reason code of a rejection."""
 
     MALFORMED = "malformed"
     UNREGISTERED = "unregistered"
@@ -85,9 +96,9 @@ class Reason(enum.StrEnum):
 
 @attrs.frozen
 class Vote:
-    """An accepted vote as the table `votes` holds it: final once committed.
+    """An accepted vote, a row of the table `votes`: final once committed.
 
-    State, gender and age are those of the register at the moment of the decision.
+    State, gender and age are the register's at the time of the decision.
     """
 
     coordinates: Coordinates
@@ -101,7 +112,7 @@ class Vote:
 
 @attrs.frozen
 class StoredVote:
-    """A vote read back, with what `votes_topic` says of its candidate."""
+    """A vote read from the database, with its candidate's name and party."""
 
     vote: Vote
     candidate_name: str
@@ -110,10 +121,10 @@ class StoredVote:
 
 @attrs.frozen
 class Rejection:
-    """A record that was not counted, and the beginning of it as evidence.
+    """A record that was not counted, with the start of its value as evidence.
 
     Attributes:
-        time: The record's own timestamp.
+        time: The record's timestamp.
         size: Length of the record's value in bytes.
         sha256: Digest of the whole value, 32 bytes.
         head: The first 4,096 bytes of the value.

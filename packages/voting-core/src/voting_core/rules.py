@@ -1,4 +1,4 @@
-"""Pure rules of the election that more than one service applies."""
+"""The rules of the election that more than one service applies, as pure functions."""
 
 import hashlib
 from bisect import bisect_right
@@ -13,16 +13,16 @@ from voting_core.exceptions import InputError
 __all__ = ["VOTING_AGE", "ChoiceDraw", "PollingHours", "age_band", "age_on"]
 
 VOTING_AGE = 18
-"""Years that a voter must have completed on the day of the vote."""
+"""Minimum age in completed years on the day of the vote."""
 
 
 def age_on(born: date, day: date) -> int:
-    """Return the completed years of life on a day; negative when born after it."""
+    """Return the age in completed years on a day; negative before the birth."""
     return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
 
 
 def age_band(age: int) -> str:
-    """Return the band that an adult's age falls into: 18-24, 25-34, …, 55-64, 65+."""
+    """Return an adult's age band: 18-24, 25-34, …, 55-64 or 65+."""
     if age >= 65:
         return "65+"
     if age < 25:
@@ -33,18 +33,18 @@ def age_band(age: int) -> str:
 
 @attrs.frozen
 class PollingHours:
-    """When ballots may be cast; a side that is not set is open-ended.
+    """When ballots may be cast; a limit that is not set does not apply.
 
     Attributes:
-        open: The first moment that counts, with its offset from UTC.
-        close: The first moment that does not count any more, with its offset from UTC.
+        open: The opening, inclusive, with an offset from UTC.
+        close: The closing, exclusive, with an offset from UTC.
     """
 
     open: datetime | None = None
     close: datetime | None = None
 
     def violation(self, time: datetime) -> str | None:
-        """Return why a ballot of that time, which has an offset, does not count, or None."""
+        """Return why a ballot cast at an (aware) time does not count, or None if it does."""
         if self.open is not None and time < self.open:
             return f"cast before the polls opened at {self.open.isoformat()}"
         if self.close is not None and time >= self.close:
@@ -54,10 +54,10 @@ class PollingHours:
 
 @attrs.frozen
 class ChoiceDraw:
-    """Draws a choice for a voter that brings none: the same voter and seed, the same choice.
+    """Draws the choice for a ballot without one; the same voter and seed give the same choice.
 
-    The first 8 bytes of BLAKE2b(seed ":" voter_id), read as a fraction of 2^64, point into the
-    candidates laid end to end in the order of their ids, each as long as its weight.
+    The first 8 bytes of BLAKE2b(seed ":" voter_id), as a fraction of 2^64, select a point on the
+    candidates' cumulative weights, in the order of their ids.
     """
 
     seed: str
@@ -71,18 +71,19 @@ class ChoiceDraw:
         """Build the draw over the registered candidates.
 
         Args:
-            candidate_ids: Every candidate that can be voted for.
-            seed: Any text; another seed gives another election.
-            weights: Relative weight by candidate_id; candidates not named get none. Without
-                weights all are equally likely.
+            candidate_ids: All registered candidates.
+            seed: Any text.
+            weights: Relative weight by candidate_id, 0 for candidates that are missing. Without
+                weights all candidates are equally likely.
 
         Raises:
-            InputError: A weight names no candidate, is negative, or all are zero.
+            InputError: A weight is negative or infinite, belongs to an unknown candidate, or all
+                are zero.
         """
         ids = tuple(sorted(candidate_ids))
         weights = weights or {}
         if unknown := sorted(set(weights) - set(ids)):
-            raise InputError(f"weight for {unknown[0]!r}, which is no registered candidate")
+            raise InputError(f"weight for {unknown[0]!r}, which is not a registered candidate")
         shares = [weights.get(i, 0.0) if weights else 1.0 for i in ids]
         if any(not 0 <= share < float("inf") for share in shares):
             raise InputError("weights must be finite numbers of 0 or more")
@@ -94,7 +95,7 @@ class ChoiceDraw:
         )
 
     def choice(self, voter_id: str) -> str:
-        """Return the candidate_id drawn for a voter; there must be at least one candidate."""
+        """Return the candidate_id drawn for a voter; requires at least one candidate."""
         digest = hashlib.blake2b(f"{self.seed}:{voter_id}".encode(), digest_size=8).digest()
         point = int.from_bytes(digest, "big") / 2**64 * self.cumulative_weights[-1]
         index = bisect_right(self.cumulative_weights, point)

@@ -1,7 +1,7 @@
-"""The JSON that travels on the topics: what may be in it, and what is wrong when it is not.
+"""JSON serialization of the topics' records, with precise errors for invalid ones.
 
-Reading is strict: a text is a text and a number a number, nothing is converted by guess. Fields
-that are not known are passed over, so that a newer sender does not break an older reader.
+Decoding is strict: no value is converted to another type. Unknown fields are ignored, so that a
+newer sender does not break an older reader.
 """
 
 import base64
@@ -33,10 +33,10 @@ __all__ = [
 ]
 
 MAX_VOTER_BYTES = 1_000_000
-"""A longer record on `voters_topic` is rejected unread."""
+"""A longer record of `voters_topic` is rejected without being parsed."""
 
 MAX_ID_CHARS = 256
-"""Ids are keys of tables and topics; PostgreSQL indexes no text of more than about 2,700 bytes."""
+"""Ids are keys of tables; PostgreSQL cannot index a text of more than about 2,700 bytes."""
 
 T = TypeVar("T")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -93,27 +93,27 @@ def _converter(*, detailed: bool) -> OrjsonConverter:
     return converter
 
 
-# Saying precisely what is wrong costs time on every record, so only the bad ones are read twice.
+# Detailed validation is slower, so only invalid records are decoded with it, a second time.
 _fast = _converter(detailed=False)
 _precise = _converter(detailed=True)
 
 
 def compound_key(*parts: str | int) -> bytes:
-    """Return the key of a record that several values identify: a compact JSON array."""
+    """Return a record's compound key: a compact JSON array."""
     return orjson.dumps(parts)
 
 
 def iso_utc(moment: datetime) -> str:
-    """Return a moment as text in UTC with milliseconds, such as 2024-11-05T17:03:59.250Z."""
-    # strftime writes years before 1000 with fewer digits.
+    """Return a time in UTC with milliseconds, such as 2024-11-05T17:03:59.250Z."""
+    # strftime does not pad years before 1000.
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def decode_object(value: bytes | None) -> dict[str, Any]:
-    """Read a record that must be a JSON object.
+    """Return the JSON object that a record's value holds.
 
     Raises:
-        SerializationError: It is not; the message says why.
+        SerializationError: The value is not a JSON object.
     """
     if value is None:
         raise SerializationError("the record has no value")
@@ -127,15 +127,15 @@ def decode_object(value: bytes | None) -> dict[str, Any]:
 
 
 def encode_voter(voter: Voter) -> bytes:
-    """Return a voter as `voters_topic` carries it."""
+    """Return a voter as a value of `voters_topic`."""
     return orjson.dumps(_fast.unstructure(voter))
 
 
 def decode_voter(value: bytes | None) -> Voter:
-    """Read a record of `voters_topic`.
+    """Return the voter that a value of `voters_topic` holds.
 
     Raises:
-        SerializationError: It is no voter; the message names the first wrong field, and why.
+        SerializationError: The value is invalid; the message names the first invalid field.
     """
     if value is not None and len(value) > MAX_VOTER_BYTES:
         raise SerializationError(
@@ -145,10 +145,10 @@ def decode_voter(value: bytes | None) -> Voter:
 
 
 def read_voter(fields: dict[str, Any]) -> Voter:
-    """Read a voter, with a nested address, from a JSON object.
+    """Return the voter that a JSON object with a nested address describes.
 
     Raises:
-        SerializationError: It is no voter; the message names the first wrong field, and why.
+        SerializationError: The object is invalid; the message names the first invalid field.
     """
     voter = structure(fields, Voter)
     _check_filled(
@@ -163,10 +163,10 @@ def read_voter(fields: dict[str, Any]) -> Voter:
 
 
 def read_candidate(fields: dict[str, Any]) -> Candidate:
-    """Read a candidate from a JSON object.
+    """Return the candidate that a JSON object describes.
 
     Raises:
-        SerializationError: It is none; the message names the first field that is wrong, and why.
+        SerializationError: The object is invalid; the message names the first invalid field.
     """
     candidate = structure(fields, Candidate)
     _check_filled(
@@ -189,10 +189,10 @@ def _check_ids(*texts: tuple[str, str | None]) -> None:
 
 
 def structure(found: dict[str, Any], kind: type[T]) -> T:
-    """Read a JSON object as an attrs class.
+    """Return a JSON object as an instance of an attrs class.
 
     Raises:
-        SerializationError: It is none; the message names the first field that is wrong, and why.
+        SerializationError: The object is invalid; the message names the first invalid field.
     """
     try:
         return _fast.structure(found, kind)
@@ -200,10 +200,10 @@ def structure(found: dict[str, Any], kind: type[T]) -> T:
         try:
             return _precise.structure(found, kind)
         except cattrs.BaseValidationError as error:
-            raise SerializationError(_first_fault(error)) from error
+            raise SerializationError(_first_error(error)) from error
 
 
-def _first_fault(error: cattrs.BaseValidationError) -> str:
+def _first_error(error: cattrs.BaseValidationError) -> str:
     def describe(exc: BaseException, _: type | None) -> str:
         return "required, but missing" if isinstance(exc, KeyError) else str(exc)
 
@@ -214,7 +214,7 @@ def _first_fault(error: cattrs.BaseValidationError) -> str:
 
 
 def encode_vote(stored: StoredVote) -> bytes:
-    """Return an accepted vote as `votes_topic` carries it: pseudonymous, one vote each."""
+    """Return an accepted vote as a value of `votes_topic`; it does not identify the voter."""
     vote = stored.vote
     return orjson.dumps(
         {
@@ -232,7 +232,7 @@ def encode_vote(stored: StoredVote) -> bytes:
 
 
 def encode_rejection(rejection: Rejection) -> bytes:
-    """Return a rejection as `rejected_votes_topic` carries it."""
+    """Return a rejection as a value of `rejected_votes_topic`."""
     return orjson.dumps(
         {
             "voter_id": rejection.voter_id,

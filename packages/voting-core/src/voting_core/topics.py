@@ -1,4 +1,4 @@
-"""The topics: their names, and how each must be configured."""
+"""The topics: their names and the configuration that each requires."""
 
 import attrs
 
@@ -18,11 +18,11 @@ __all__ = [
     "TopicSpec",
 ]
 
-# A tally can be rebuilt only from a log that is whole, so logs are kept for ever.
+# Totals can be rebuilt only from a complete log, so logs are kept indefinitely.
 _LOG = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 
-# The cleaner leaves the newest segment alone: small segments and a low dirty ratio keep what a
-# dashboard reads when it starts close to one record a key.
+# The log cleaner skips the active segment. Small segments and a low dirty ratio keep the topic
+# close to one record per key, which is what a new reader has to read.
 _COMPACTED = {
     "cleanup.policy": "compact",
     "segment.bytes": str(4 * 1024 * 1024),
@@ -36,8 +36,8 @@ class TopicSpec:
     """A topic as `voting init` creates it.
 
     Attributes:
-        config: Topic configuration; of a log, the settings without which votes could be lost.
-        partitions: Fixed number of partitions, or None for the number that the operator chose.
+        config: Topic configuration; a log loses votes under any other.
+        partitions: Fixed number of partitions, or None for the operator's choice.
     """
 
     name: str
@@ -46,7 +46,7 @@ class TopicSpec:
 
     @property
     def is_log(self) -> bool:
-        """Whether every record is kept for ever."""
+        """Whether every record is kept indefinitely."""
         return self.config is _LOG
 
 

@@ -1,8 +1,8 @@
 """The one reader behind all visitors: two threads that follow Kafka and PostgreSQL.
 
-Each keeps what it read and publishes immutable snapshots; neither knows of the page. After an
-error a thread says what is wrong in the snapshot, waits a little longer each time, and begins
-anew, while the last figures stay.
+Each keeps what it has read and publishes immutable snapshots; neither knows of the page. After an
+error a thread publishes the problem, waits a little longer each time and starts again, while the
+last results stay.
 """
 
 import threading
@@ -16,89 +16,99 @@ import structlog
 
 from voting_core.aggregates import AggregateView
 from voting_core.exceptions import SerializationError, VotingError
-from voting_dashboard.snapshot import Snapshot
-from voting_dashboard.sources import CountSource, Record, RegisterSource
-from voting_dashboard.tally import Count, Register, count_of, results_of
+from voting_dashboard.sources import AggregateRecord, AggregateSource, RegisterSource
+from voting_dashboard.view_model import (
+    Snapshot,
+    VoterRegister,
+    VoteTotals,
+    election_results,
+    vote_totals,
+)
 
-__all__ = ["Pace", "Reader"]
+__all__ = ["Intervals", "Reader"]
 
-_log = structlog.get_logger()
+log = structlog.get_logger()
 
 
 @attrs.frozen
-class Pace:
-    """How often things happen, in seconds.
+class Intervals:
+    """The reader's intervals, in seconds.
 
     Attributes:
         poll: Longest wait for records, and so between a record and its snapshot.
-        check: Between two looks at whether the topics are still the same.
-        register: Shortest time between two reads of the register.
-        register_share: Largest share of the time spent in reading the register.
-        retry_first: Wait after a first error; it doubles with each further one.
-        retry_longest: Longest such wait.
+        topic_check: Between two checks that the topics are still the same.
+        register: Shortest pause between two reads of the register.
+        register_share: Largest share of the time spent reading the register, 0 to 1.
+        retry_initial: Wait after the first error; it doubles with each further one.
+        retry_max: Longest wait after an error.
     """
 
     poll: float = 0.5
-    check: float = 3.0
+    topic_check: float = 3.0
     register: float = 2.0
     register_share: float = 0.05
-    retry_first: float = 0.5
-    retry_longest: float = 5.0
+    retry_initial: float = 0.5
+    retry_max: float = 5.0
 
-    def before_register(self, spent: float) -> float:
-        """Return how long to leave the register alone after a read that took `spent`."""
+    def register_pause(self, spent: float) -> float:
+        """Return the pause after a read of the register that took `spent` seconds."""
         return max(self.register, spent * (1 / self.register_share - 1))
 
 
 @attrs.frozen
 class _State:
-    count: Count = attrs.field(factory=Count)
-    register: Register | None = None
+    totals: VoteTotals = attrs.field(factory=VoteTotals)
+    register: VoterRegister | None = None
     caught_up: bool = False
     kafka_problem: str | None = None
     database_problem: str | None = None
 
 
 class Reader:
-    """Follows the count and the register in the background; for use by any number of threads."""
+    """Follows the totals and the register in the background; safe for use by several threads."""
 
     def __init__(
         self,
-        open_count: Callable[[], CountSource],
+        open_aggregates: Callable[[], AggregateSource],
         open_register: Callable[[], RegisterSource],
-        pace: Pace | None = None,
+        intervals: Intervals | None = None,
     ) -> None:
-        """Prepare; `start` begins to read.
+        """Prepare the threads; `start` starts them.
 
         Args:
-            open_count: Begins to read the aggregate topics; called again after an error.
+            open_aggregates: Starts to read the aggregate topics; called again after an error.
             open_register: Connects to the register; called again after an error.
-            pace: How often things happen.
+            intervals: By default those of `Intervals`.
         """
-        self._open_count = open_count
+        self._open_aggregates = open_aggregates
         self._open_register = open_register
-        self._pace = pace or Pace()
+        self._intervals = intervals or Intervals()
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._state = _State()
         self._snapshot = Snapshot()
         self._votes_topic_id: str | None = None
-        # The process may end at any time: nothing here has to be finished first.
+        # The process may end at any time: the threads leave nothing unfinished.
         self._threads = [
             threading.Thread(target=self._run, args=args, name=f"read-{args[1]}", daemon=True)
             for args in (
-                (self._follow_count, "count", "kafka_problem"),
+                (self._follow_aggregates, "aggregates", "kafka_problem"),
                 (self._follow_register, "register", "database_problem"),
             )
         ]
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start to read."""
         for thread in self._threads:
             thread.start()
 
     def stop(self, timeout: float = 2.0) -> None:
-        """Stop reading; a thread that is waiting for an answer is left to end by itself."""
+        """Stop reading.
+
+        Args:
+            timeout: Longest wait in seconds for the threads; one that is blocked in a call ends
+                after it.
+        """
         self._stop.set()
         deadline = time.monotonic() + timeout
         for thread in self._threads:
@@ -106,72 +116,71 @@ class Reader:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
     def snapshot(self) -> Snapshot:
-        """Return the latest figures; the same object until there are others."""
+        """Return the latest snapshot; the same object until something changes."""
         with self._lock:
             return self._snapshot
 
     def _publish(self, **changes: Any) -> None:
         with self._lock:
-            state = attrs.evolve(self._state, **changes)
-            if state == self._state:
+            before, after = self._state, attrs.evolve(self._state, **changes)
+            if after == before:
                 return
-            same = state.count is self._state.count and state.register is self._state.register
-            self._state = state
+            results = self._snapshot.results
+            if after.totals is not before.totals or after.register is not before.register:
+                results = election_results(after.totals, after.register)
+            self._state = after
             self._snapshot = Snapshot(
-                results=(
-                    self._snapshot.results if same else results_of(state.count, state.register)
-                ),
-                newest=state.count.newest,
-                caught_up=state.caught_up,
-                kafka_problem=state.kafka_problem,
-                database_problem=state.database_problem,
+                results=results,
+                newest=after.totals.newest,
+                caught_up=after.caught_up,
+                kafka_problem=after.kafka_problem,
+                database_problem=after.database_problem,
             )
 
-    def _run(self, follow: Callable[[], None], what: str, problem: str) -> None:
-        log = _log.bind(reading=what)
-        wait, said = self._pace.retry_first, None
+    def _run(self, follow: Callable[[], None], source: str, problem: str) -> None:
+        wait, logged = self._intervals.retry_initial, None
         while not self._stop.is_set():
-            began = time.monotonic()
+            started = time.monotonic()
             try:
                 follow()
                 message = None
             except VotingError as error:
                 message = str(error)
-                if message != said:
-                    log.warning("cannot read", reason=message)
+                if message != logged:
+                    log.warning("cannot read", source=source, reason=message)
             except Exception:
-                message = "an unexpected error, which the log describes"
-                log.exception("cannot read")
+                message = "unexpected error, see the log"
+                log.exception("cannot read", source=source)
             if message is not None:
                 self._publish(**{problem: message})
-            said = message
-            if message is None or time.monotonic() - began > 2 * self._pace.retry_longest:
-                wait = self._pace.retry_first
+            logged = message
+            if message is None or time.monotonic() - started > 2 * self._intervals.retry_max:
+                wait = self._intervals.retry_initial
             self._stop.wait(wait)
-            wait = min(2 * wait, self._pace.retry_longest)
+            wait = min(2 * wait, self._intervals.retry_max)
 
-    def _follow_count(self) -> None:
-        source = self._open_count()
+    def _follow_aggregates(self) -> None:
+        source = self._open_aggregates()
         try:
             if self._votes_topic_id not in (None, source.votes_topic_id):
-                _log.info("another election: counting anew")
-                self._publish(count=Count(), caught_up=False)
+                log.info("votes_topic was recreated", votes_topic_id=source.votes_topic_id)
+                self._publish(totals=VoteTotals(), caught_up=False)
             self._votes_topic_id = source.votes_topic_id
             view = AggregateView(source.votes_topic_id)
             newest: datetime | None = None
             changed = True
             checked = time.monotonic()
             while not self._stop.is_set():
-                for record in source.poll(self._pace.poll):
+                for record in source.poll(self._intervals.poll):
                     if _apply(view, record):
                         changed = True
                         newest = max(filter(None, (newest, record.written)), default=None)
-                # Half of what the topics hold would look like votes taken back.
+                # Until then totals are lower than those already shown.
                 if changed and source.caught_up:
-                    count = count_of(view, newest)
-                    self._publish(count=count, caught_up=True, kafka_problem=None)
+                    totals = vote_totals(view, newest)
+                    self._publish(totals=totals, caught_up=True, kafka_problem=None)
                     changed = False
-                if time.monotonic() - checked >= self._pace.check:
+                if time.monotonic() - checked >= self._intervals.topic_check:
                     if not source.is_current():
                         return
                     checked = time.monotonic()
@@ -182,19 +191,19 @@ class Reader:
         source = self._open_register()
         try:
             while not self._stop.is_set():
-                began = time.monotonic()
+                started = time.monotonic()
                 register = source.read()
-                spent = time.monotonic() - began
+                spent = time.monotonic() - started
                 self._publish(register=register, database_problem=None)
-                self._stop.wait(self._pace.before_register(spent))
+                self._stop.wait(self._intervals.register_pause(spent))
         finally:
             source.close()
 
 
-def _apply(view: AggregateView, record: Record) -> bool:
+def _apply(view: AggregateView, record: AggregateRecord) -> bool:
     try:
         return view.apply(record.topic, record.key, record.value)
     except (SerializationError, KeyError, TypeError) as error:
-        # One bad record must not hide the others for ever.
-        _log.warning("passed over a record", topic=record.topic, reason=repr(error))
+        # One foreign record must not hide the others.
+        log.warning("skipped a record", topic=record.topic, reason=repr(error))
         return False

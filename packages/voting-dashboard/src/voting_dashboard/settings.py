@@ -10,7 +10,7 @@ __all__ = ["DashboardSettings", "PageSettings"]
 
 @attrs.frozen
 class PageSettings:
-    """Where the page is served, and how it begins."""
+    """The address of the page, and its initial refresh interval."""
 
     host: str = ts.option(
         default="127.0.0.1",
@@ -31,14 +31,14 @@ class PageSettings:
     refresh: int = ts.option(
         default=2,
         validator=attrs.validators.and_(attrs.validators.ge(1), attrs.validators.le(60)),
-        help="Seconds between two updates of the page, 1 to 60; every visitor can change it.",
+        help="Seconds between updates of the page, 1 to 60; each visitor can change it.",
         click={"param_decls": "--refresh"},
     )
 
 
 @attrs.frozen
 class DashboardSettings:
-    """Everything that the dashboard is told, read once by the command line."""
+    """All settings of the dashboard, read once by the command line."""
 
     dashboard: PageSettings = attrs.field(factory=PageSettings)
     kafka: KafkaSettings = attrs.field(factory=KafkaSettings)

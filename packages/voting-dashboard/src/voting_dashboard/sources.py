@@ -1,4 +1,4 @@
-"""Where the figures come from: the aggregate topics in Kafka, and the register in PostgreSQL."""
+"""Where the figures come from: the aggregate topics in Kafka and the register in PostgreSQL."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,7 +7,13 @@ from typing import Protocol
 
 import attrs
 import psycopg
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    TIMESTAMP_NOT_AVAILABLE,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 from psycopg.errors import UndefinedTable
 
 from voting_core.database import connect, describe
@@ -16,21 +22,28 @@ from voting_core.exceptions import SchemaError, UnreachableError
 from voting_core.kafka import connect_admin, offset_ranges, open_reader, topic_ids
 from voting_core.service.settings import DatabaseSettings, KafkaSettings
 from voting_core.topics import AGGREGATES, VOTES
-from voting_dashboard.snapshot import Candidate
-from voting_dashboard.tally import Register
+from voting_dashboard.view_model import Candidate, VoterRegister
 
-__all__ = ["CountSource", "DatabaseRegister", "KafkaCount", "Record", "RegisterSource"]
+__all__ = [
+    "AggregateRecord",
+    "AggregateSource",
+    "DatabaseRegisterSource",
+    "KafkaAggregateSource",
+    "RegisterSource",
+]
 
-ANSWER_SECONDS = 5.0
-BATCH = 10_000
+REQUEST_TIMEOUT = 5.0
+"""Longest wait for an answer of the brokers, in seconds."""
+
+MAX_POLL_RECORDS = 10_000
 
 
 @attrs.frozen
-class Record:
+class AggregateRecord:
     """A record of an aggregate topic.
 
     Attributes:
-        written: When it came onto its topic; None where the broker does not say.
+        written: When it was written to its topic; None if the broker does not know.
     """
 
     topic: str
@@ -39,8 +52,8 @@ class Record:
     written: datetime | None
 
 
-class CountSource(Protocol):
-    """One reading of the aggregate topics, from their beginnings onwards."""
+class AggregateSource(Protocol):
+    """One read of the aggregate topics, from their beginnings onwards."""
 
     @property
     def votes_topic_id(self) -> str:
@@ -48,122 +61,120 @@ class CountSource(Protocol):
 
     @property
     def caught_up(self) -> bool:
-        """Whether everything that the topics held when it was opened has been returned."""
+        """Whether all records that the topics held at the start have been returned."""
 
-    def poll(self, seconds: float) -> list[Record]:
-        """Return what has come, after so many seconds at most.
+    def poll(self, timeout: float) -> list[AggregateRecord]:
+        """Return new records after at most `timeout` seconds.
 
         Raises:
-            VotingError: It cannot be read on.
+            VotingError: The topics cannot be read.
         """
 
     def is_current(self) -> bool:
-        """Tell whether the topics are still those that it was opened for.
+        """Return whether the topics are still those of the start.
 
         Raises:
-            VotingError: Nobody answers, or a topic is gone.
+            VotingError: The broker is unreachable, or a topic does not exist.
         """
 
     def close(self) -> None:
-        """End it."""
+        """Stop reading."""
 
 
 class RegisterSource(Protocol):
     """A connection to the register."""
 
-    def read(self) -> Register:
-        """Return the register as it is now.
+    def read(self) -> VoterRegister:
+        """Return the current register.
 
         Raises:
-            VotingError: It cannot be read.
+            VotingError: The register cannot be read.
         """
 
     def close(self) -> None:
-        """End it."""
+        """Close the connection."""
 
 
-class KafkaCount:
-    """The aggregate topics, all partitions, committed records only."""
+class KafkaAggregateSource:
+    """The aggregate topics: all partitions, committed records only."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        """Begin to read.
+        """Start to read.
 
         Raises:
-            UnreachableError: No broker answers.
+            UnreachableError: The broker is unreachable.
             TopicError: A topic does not exist.
         """
         self._settings = settings
         self._admin = connect_admin(settings)
         self._ids = self._topic_ids()
-        places = []
+        starts = []
         self._unread: dict[tuple[str, int], int] = {}
-        with self._errors():
+        with self._unreachable_on_error():
             for topic in AGGREGATES:
-                for partition, span in offset_ranges(self._admin, topic.name).items():
-                    places.append(TopicPartition(topic.name, partition, span.start))
-                    if span.end > span.start:
-                        self._unread[topic.name, partition] = span.end
-            self._consumer = open_reader(settings, places)
+                for partition, offsets in offset_ranges(self._admin, topic.name).items():
+                    starts.append(TopicPartition(topic.name, partition, offsets.start))
+                    if offsets.end > offsets.start:
+                        self._unread[topic.name, partition] = offsets.end
+            self._consumer = open_reader(settings, starts)
 
     @property
     def votes_topic_id(self) -> str:
-        """Id of the `votes_topic` at the time of opening."""
+        """Id of the `votes_topic` at the start."""
         return self._ids[VOTES.name]
 
     @property
     def caught_up(self) -> bool:
-        """Whether everything that the topics held at the time of opening has been returned."""
+        """Whether all records that the topics held at the start have been returned."""
         return not self._unread
 
-    def poll(self, seconds: float) -> list[Record]:
-        """Return what has come, after so many seconds at most.
+    def poll(self, timeout: float) -> list[AggregateRecord]:
+        """Return new records after at most `timeout` seconds.
 
         Raises:
-            UnreachableError: A topic cannot be read on.
+            UnreachableError: A topic cannot be read.
         """
         records = []
-        with self._errors():
-            for message in self._consumer.consume(BATCH, timeout=seconds):
-                topic, partition = message.topic() or "", message.partition()
-                reached = message.offset() or 0
+        with self._unreachable_on_error():
+            for message in self._consumer.consume(MAX_POLL_RECORDS, timeout=timeout):
+                next_offset = message.offset() or 0
                 error = message.error()
                 if error is None:
-                    reached += 1
-                    kind, milliseconds = message.timestamp()
-                    known = kind != TIMESTAMP_NOT_AVAILABLE
-                    written = datetime.fromtimestamp(milliseconds / 1000, UTC) if known else None
-                    records.append(
-                        Record(topic, message.key() or b"", message.value() or b"", written)
-                    )
+                    next_offset += 1
+                    records.append(_record(message))
                 elif error.code() != KafkaError._PARTITION_EOF:
                     if error.retriable():
                         continue
                     raise KafkaException(error)
-                if partition is not None and reached >= self._unread.get((topic, partition), 0):
-                    self._unread.pop((topic, partition), None)
+                self._mark_read(message, next_offset)
         return records
 
     def is_current(self) -> bool:
-        """Tell whether no topic has been deleted or recreated since.
+        """Return whether no topic has been deleted or recreated since the start.
 
         Raises:
-            UnreachableError: No broker answers within 5 s.
-            TopicError: A topic is gone.
+            UnreachableError: The broker is unreachable for 5 s.
+            TopicError: A topic does not exist.
         """
-        with self._errors():
-            self._admin.list_topics(timeout=ANSWER_SECONDS)
+        with self._unreachable_on_error():
+            self._admin.list_topics(timeout=REQUEST_TIMEOUT)
         return self._topic_ids() == self._ids
 
     def close(self) -> None:
         """Stop reading."""
         self._consumer.close()
 
+    def _mark_read(self, message: Message, next_offset: int) -> None:
+        partition = message.topic() or "", message.partition() or 0
+        if next_offset >= self._unread.get(partition, 0):
+            self._unread.pop(partition, None)
+
     def _topic_ids(self) -> dict[str, str]:
-        with self._errors():
+        with self._unreachable_on_error():
             return topic_ids(self._admin, (VOTES, *AGGREGATES))
 
     @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _unreachable_on_error(self) -> Iterator[None]:
         try:
             yield
         except KafkaException as error:
@@ -171,31 +182,31 @@ class KafkaCount:
             raise UnreachableError(f"Kafka at {servers}: {error.args[0].str()}") from error
 
 
-class DatabaseRegister:
+class DatabaseRegisterSource:
     """The register over one connection."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         """Connect.
 
         Raises:
-            UnreachableError: Nobody answers.
+            UnreachableError: The database is unreachable.
         """
         self._address = describe(settings)
         self._connection = connect(settings, application="voting-dashboard")
 
-    def read(self) -> Register:
-        """Count the registered voters of each location; reads the whole register.
+    def read(self) -> VoterRegister:
+        """Return the candidates and the number of voters by location; reads the whole register.
 
         Raises:
-            SchemaError: There are no tables.
-            UnreachableError: The connection is gone, or the query fails.
+            SchemaError: The tables do not exist.
+            UnreachableError: The connection is lost, or the query fails.
         """
         try:
-            return Register(
+            return VoterRegister(
                 voters_by_location=voters_by_location(self._connection),
                 candidates=tuple(
-                    Candidate(found.candidate_id, found.candidate_name, found.party_affiliation, 0)
-                    for found in candidates(self._connection).values()
+                    Candidate(row.candidate_id, row.candidate_name, row.party_affiliation, 0)
+                    for row in candidates(self._connection).values()
                 ),
             )
         except UndefinedTable as error:
@@ -209,3 +220,12 @@ class DatabaseRegister:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+def _record(message: Message) -> AggregateRecord:
+    kind, milliseconds = message.timestamp()
+    known = kind != TIMESTAMP_NOT_AVAILABLE
+    written = datetime.fromtimestamp(milliseconds / 1000, UTC) if known else None
+    return AggregateRecord(
+        message.topic() or "", message.key() or b"", message.value() or b"", written
+    )

@@ -1,17 +1,29 @@
-"""How the page puts numbers and states into words."""
+"""The text of the page: numbers, durations, names and sentences."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from voting_dashboard.snapshot import Results, Snapshot
+from voting_dashboard.view_model import Results, Snapshot
 
-__all__ = ["age", "headline", "leader", "names", "number", "percent", "problems", "summary"]
+__all__ = [
+    "UNKNOWN",
+    "age",
+    "escape_markdown",
+    "headline",
+    "join_names",
+    "leader",
+    "number",
+    "percent",
+    "problems",
+    "summary",
+]
 
 UNKNOWN = "–"
+"""Shown in place of an unknown value."""
 
 
 def number(value: int | None) -> str:
-    """Return a number with its thousands set apart."""
+    """Return a number with thousands separators."""
     return UNKNOWN if value is None else f"{value:,}"
 
 
@@ -20,16 +32,16 @@ def percent(share: float | None) -> str:
     return UNKNOWN if share is None else f"{share:.1%}"
 
 
-def names(found: Sequence[str], *, most: int = 3) -> str:
-    """Return names as a list in a sentence, the later ones of a long list as a number."""
-    shown = list(found)
-    if len(shown) > most:
-        shown = [*shown[: most - 1], f"{len(shown) - most + 1} others"]
+def join_names(names: Sequence[str], *, limit: int = 3) -> str:
+    """Return names as a list in a sentence; a long list ends in the number of the others."""
+    shown = list(names)
+    if len(shown) > limit:
+        shown = [*shown[: limit - 1], f"{len(shown) - limit + 1} others"]
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
 
 
 def age(newest: datetime | None, now: datetime) -> str:
-    """Return how long ago something was; clocks that disagree give 0 s."""
+    """Return the time since `newest` in its two largest units; at least 0 s if clocks differ."""
     if newest is None:
         return UNKNOWN
     seconds = max(0, int((now - newest).total_seconds()))
@@ -42,21 +54,24 @@ def age(newest: datetime | None, now: datetime) -> str:
     return f"{seconds // 86_400} d {seconds % 86_400 // 3600} h"
 
 
-def leader(leading: Sequence[str], *, nobody: str = "Nobody yet") -> str:
-    """Return who leads in a word or two: a name, that there is a tie, or nobody."""
+def leader(leading: Sequence[str], *, without_votes: str = "No leader yet") -> str:
+    """Return the name of the leader, that there is a tie, or the text for no votes."""
     if not leading:
-        return nobody
+        return without_votes
     return leading[0] if len(leading) == 1 else "Tie"
 
 
-def headline(results: Results) -> str:
-    """Return what there is to say first."""
+def headline(snapshot: Snapshot) -> str:
+    """Return the headline: the leader, or why there is none."""
+    results = snapshot.results
+    if not (snapshot.caught_up or results.votes):
+        return "Results unavailable" if snapshot.kafka_problem else "Loading results"
     leading = [candidate.name for candidate in results.leading]
     if not leading:
         return "No votes counted yet"
     if len(leading) == 1:
         return f"{leading[0]} leads"
-    return f"{names(leading)} are tied"
+    return f"{join_names(leading)} are tied"
 
 
 def summary(results: Results) -> str:
@@ -71,31 +86,38 @@ def summary(results: Results) -> str:
     if len(leading) > 1:
         each = number(leading[0].votes)
         return f"{each} votes each, {share} of the {number(results.votes)} votes counted so far."
-    ahead = ""
+    lead = ""
     if len(results.candidates) > 1:
         second = results.candidates[1]
-        ahead = f", {_votes(leading[0].votes - second.votes)} ahead of {second.name}"
-    return f"{share} of the {_votes(results.votes)} counted so far{ahead}."
+        lead = f", {_votes(leading[0].votes - second.votes)} ahead of {second.name}"
+    return f"{share} of the {_votes(results.votes)} counted so far{lead}."
 
 
 def problems(snapshot: Snapshot) -> list[str]:
-    """Return a line for each thing that keeps the page from being up to date."""
+    """Return a line for each problem that keeps the page from being up to date."""
     lines = []
     if snapshot.kafka_problem is not None:
-        kept = (
-            f"The count below is as of {_moment(snapshot.newest)}."
+        last = (
+            f"The results below are as of {_timestamp(snapshot.newest)}."
             if snapshot.newest is not None
-            else "There is no count to show."
+            else "There are no results to show."
         )
-        lines.append(f"The count is not being updated: {snapshot.kafka_problem}. {kept}")
+        lines.append(f"The results are not being updated: {snapshot.kafka_problem}. {last}")
     if snapshot.database_problem is not None:
-        lines.append(f"The register is not being updated: {snapshot.database_problem}.")
+        lines.append(f"The voter register is not being updated: {snapshot.database_problem}.")
     return lines
+
+
+def escape_markdown(text: str) -> str:
+    """Return text that Streamlit, which reads Markdown in most places, shows as it is."""
+    for special in "\\`*_{}[]()#+-!$:<>~|":
+        text = text.replace(special, f"\\{special}")
+    return text
 
 
 def _votes(count: int) -> str:
     return f"{number(count)} vote" if count == 1 else f"{number(count)} votes"
 
 
-def _moment(moment: datetime) -> str:
+def _timestamp(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%-d %B %Y, %H:%M:%S} UTC"

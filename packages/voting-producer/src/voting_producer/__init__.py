@@ -1,1 +1,1 @@
-"""Registers candidates and voters, and sends the ballots to Kafka."""
+"""Registers candidates and voters, and sends their ballots to Kafka."""

@@ -1,9 +1,9 @@
-"""Who stands: the candidates of a source, those registered before, or three made-up ones."""
+"""The candidates: those of the source, those already registered, or three fictitious ones."""
 
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from voting_core.exceptions import InputError
 from voting_core.models import Candidate
@@ -36,7 +36,7 @@ DEFAULT_CANDIDATES = (
 
 
 def candidate_id(name: str) -> str:
-    """Return a readable id that is the same for the same name and differs for another."""
+    """Return a readable id: the same for the same name, another one for another name."""
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:40].strip("-")
     digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
@@ -44,29 +44,28 @@ def candidate_id(name: str) -> str:
 
 
 def candidates_to_add(
-    brought: Iterable[Candidate], registered: Mapping[str, Candidate]
+    wanted: Sequence[Candidate], registered: Mapping[str, Candidate]
 ) -> tuple[Candidate, ...]:
     """Return the candidates to register before the first voter.
 
     Args:
-        brought: The source's candidates; empty when any will do.
-        registered: Those in the register, by id.
+        wanted: The source's candidates; empty if it works with any.
+        registered: The registered candidates by id.
 
     Raises:
         InputError: The source's candidates contradict those registered.
     """
-    wanted = tuple(brought)
     if not registered:
-        return wanted or DEFAULT_CANDIDATES
+        return tuple(wanted) or DEFAULT_CANDIDATES
     for candidate in wanted:
         known = registered.get(candidate.candidate_id)
         if known is None:
-            found = "nobody of that id is"
+            found = "no candidate with that id is registered"
         elif (known.candidate_name, known.party_affiliation) != (
             candidate.candidate_name,
             candidate.party_affiliation,
         ):
-            found = f"registered is {_describe(known)}"
+            found = f"the registered one is {_describe(known)}"
         else:
             continue
         raise InputError(

@@ -1,8 +1,8 @@
 """From the source to the register and to Kafka, batch by batch.
 
-A voter is on the register, committed, before the ballot is sent: the consumer never meets somebody
-it cannot know. Everything can be done again: the source repeats itself, registering is idempotent,
-and a ballot that is sent twice is rejected the second time.
+A voter is registered and committed before the ballot is sent, so the consumer finds every voter in
+the register. A run can be repeated: the source yields the same voters, to register is idempotent,
+and a ballot sent twice is rejected as `already_voted`.
 """
 
 import time
@@ -15,109 +15,119 @@ import attrs
 from voting_core.models import Candidate, Voter
 from voting_core.rules import ChoiceDraw
 from voting_core.serialization import encode_voter
+from voting_core.service.health import Heartbeat
+from voting_core.service.progress_bar import ProgressBar
+from voting_core.service.signals import StopRequested, StopSignal
 from voting_core.topics import VOTERS
 from voting_producer.candidates import candidates_to_add
-from voting_producer.pacing import Pace
-from voting_producer.progress import ProgressDisplay
+from voting_producer.expected_totals import ExpectedTotals
 from voting_producer.sources import Registration, Source
-from voting_producer.stopping import Stop, Stopped
-from voting_producer.tally import Tally
+from voting_producer.throttle import Throttle
 
-__all__ = ["Outbox", "Register", "Times", "prepare_tally", "send_voters", "take_batch"]
+__all__ = [
+    "BallotProducer",
+    "Times",
+    "VoterRegister",
+    "register_candidates",
+    "send_voters",
+    "take_batch",
+]
 
 
-class Register(Protocol):
+class VoterRegister(Protocol):
     """Where candidates and voters are registered."""
 
     def candidates(self) -> Mapping[str, Candidate]:
         """Return the registered candidates by id."""
 
     def add_first_candidates(self, new: Sequence[Candidate]) -> bool:
-        """Register candidates unless there are some by now; return whether it did."""
+        """Register candidates if there are none; return whether they were registered."""
 
     def add_voters(self, voters: Sequence[Voter]) -> None:
-        """Register voters and commit; those registered already stay as they are."""
+        """Register voters and commit; those already registered stay as they are."""
 
 
-class Outbox(Protocol):
+class BallotProducer(Protocol):
     """Where ballots are sent."""
 
     def send(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
         """Queue records given as key and value."""
 
     def flush(self) -> None:
-        """Wait until all are delivered."""
+        """Wait until all records are delivered."""
 
 
 @attrs.frozen
 class Times:
-    """When the first voter was made and the last one delivered, in Unix seconds."""
+    """When the first voter was generated and the last one delivered, in Unix seconds."""
 
     started_at: float
     finished_at: float
 
 
-def prepare_tally(
+def register_candidates(
     source: Source,
-    register: Register,
+    register: VoterRegister,
     *,
     draw_seed: str,
     weights: Mapping[str, float] | None = None,
-) -> Tally:
-    """Register the candidates if there are none yet; return the tally to count into.
+) -> ExpectedTotals:
+    """Register the candidates if there are none, and return the totals, which are still zero.
 
     Args:
-        source: Who may bring candidates and choices.
+        source: May have candidates and choices.
         register: The register.
-        draw_seed: The consumer's seed for voters without a choice.
-        weights: The consumer's weights for them.
+        draw_seed: The consumer's seed, for voters without a choice.
+        weights: The consumer's weights, for voters without a choice.
 
     Raises:
-        InputError: The candidates contradict those registered, or a weight is wrong; nothing was
+        InputError: The candidates contradict those registered, or a weight is wrong. Nothing was
             written.
     """
     while True:
         registered = register.candidates()
         new = candidates_to_add(source.candidates, registered)
-        standing = {**registered, **{candidate.candidate_id: candidate for candidate in new}}
-        draw = None if source.brings_choices else ChoiceDraw.over(standing, draw_seed, weights)
-        # Where another producer was faster, its candidates are looked at as any others.
+        candidates = {**registered, **{each.candidate_id: each for each in new}}
+        draw = None if source.has_choices else ChoiceDraw.over(candidates, draw_seed, weights)
+        # If another producer was faster, check its candidates like any others.
         if not new or register.add_first_candidates(new):
-            return Tally(standing, draw)
+            return ExpectedTotals(candidates, draw)
 
 
 def take_batch(
-    registrations: Iterator[Registration], *, ballots: int, largest: int
+    registrations: Iterator[Registration], *, max_ballots: int, max_voters: int
 ) -> list[Registration]:
-    """Take the next people: up to so many who vote, up to so many in all; empty at the end."""
+    """Take the next voters, until either limit is reached; empty at the end."""
     batch = []
     for registration in registrations:
         batch.append(registration)
-        ballots -= registration.votes
-        if not ballots or len(batch) >= largest:
+        max_ballots -= registration.casts_ballot
+        if not max_ballots or len(batch) >= max_voters:
             break
     return batch
 
 
 def send_voters(
     source: Source,
-    register: Register,
-    outbox: Outbox,
-    tally: Tally,
+    register: VoterRegister,
+    producer: BallotProducer,
+    totals: ExpectedTotals,
     *,
-    pace: Pace,
-    stop: Stop,
-    progress: ProgressDisplay,
+    throttle: Throttle,
+    stop: StopSignal,
+    progress: ProgressBar,
+    heartbeat: Heartbeat,
     batch_size: int = 2000,
     clock: Callable[[], float] = time.time,
     today: Callable[[], date] = lambda: datetime.now(UTC).date(),
 ) -> Times:
-    """Register everybody and send all ballots, until the source ends or a signal comes.
+    """Register all voters and send their ballots, until the source ends or a stop is requested.
 
-    What was sent is delivered when this returns, also after a signal (`stop.requested`).
+    A stop request ends a wait at once, and otherwise takes effect after the batch. All ballots
+    sent are delivered when this function returns.
 
     Raises:
-        UnreachableError: The database or the API stayed away.
+        UnreachableError: The database or the API stayed unavailable.
         KafkaException: A ballot could not be delivered.
     """
     registrations = source.registrations()
@@ -125,20 +135,27 @@ def send_voters(
     try:
         while True:
             with stop.interruptible():
-                pace.wait(tally.sent)
+                throttle.wait(totals.sent)
                 batch = take_batch(
-                    registrations, ballots=pace.batch_size(batch_size), largest=batch_size
+                    registrations,
+                    max_ballots=throttle.batch_size(batch_size),
+                    max_voters=batch_size,
                 )
             if not batch:
                 break
             register.add_voters([voter for voter, _ in batch])
-            outbox.send(
+            producer.send(
                 VOTERS.name,
-                [(voter.voter_id.encode(), encode_voter(voter)) for voter, votes in batch if votes],
+                [
+                    (v.voter_id.encode(), encode_voter(v))
+                    for v, casts_ballot in batch
+                    if casts_ballot
+                ],
             )
-            tally.count(batch, today())
-            progress.update(tally.sent)
-    except Stopped:
+            totals.add(batch, today())
+            progress.update(totals.sent)
+            heartbeat.beat()
+    except StopRequested:
         pass
-    outbox.flush()
+    producer.flush()
     return Times(started_at, clock())

@@ -1,66 +1,28 @@
-"""The report: what was sent and what must come out, as JSON."""
+"""The report: what was sent, and the totals that the count must reach."""
 
-import json
-import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
-from voting_core.exceptions import InputError
-from voting_producer.tally import Tally
+from voting_producer.expected_totals import ExpectedTotals
+from voting_producer.pipeline import Times
 
-__all__ = ["build_report", "check_report_path", "write_report"]
+__all__ = ["build_report"]
 
 
-def build_report(
-    tally: Tally, *, skipped: int, started_at: float, finished_at: float
-) -> dict[str, Any]:
-    """Return the report.
+def build_report(totals: ExpectedTotals, times: Times, *, skipped: int) -> dict[str, Any]:
+    """Return the report as a JSON object.
 
     Args:
-        tally: What passed by.
-        skipped: People that could not be used.
-        started_at: When the first voter was made, in Unix seconds.
-        finished_at: When Kafka had acknowledged the last one.
+        totals: The totals of all ballots sent.
+        times: When sending began and ended.
+        skipped: Number of malformed people, who were not registered.
     """
     return {
-        "started_at": started_at,
-        "finished_at": finished_at,
-        "registered": tally.registered,
-        "sent": tally.sent,
+        "started_at": times.started_at,
+        "finished_at": times.finished_at,
+        "registered": totals.registered,
+        "sent": totals.sent,
         "skipped": skipped,
-        "votes": tally.votes,
-        "candidates": tally.votes_by_name(),
-        "locations": dict(sorted(tally.per_location.items())),
+        "votes": totals.votes,
+        "candidates": totals.votes_by_name(),
+        "locations": dict(sorted(totals.per_location.items())),
     }
-
-
-def check_report_path(path: Path) -> None:
-    """See beforehand that a report can be written there.
-
-    Raises:
-        InputError: The folder is missing or not writable, or the path is a folder.
-    """
-    if path.is_dir():
-        raise InputError(f"report {path}: is a folder")
-    if not path.parent.is_dir():
-        raise InputError(f"report {path}: the folder {path.parent} does not exist")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"report {path}: the folder {path.parent} is not writable")
-
-
-def write_report(path: Path, report: dict[str, Any]) -> None:
-    """Write a report so that no reader ever finds half of one."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        json.dump(report, file, ensure_ascii=False, indent=2)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    # A temporary file is private; a report gets the permissions of any new file.
-    umask = os.umask(0)
-    os.umask(umask)
-    temporary = Path(file.name)
-    temporary.chmod(0o666 & ~umask)
-    temporary.replace(path)

@@ -1,4 +1,4 @@
-"""What can be set: options, `VOTING_*` variables, or a TOML file, read once at the start."""
+"""Settings of the producer."""
 
 from pathlib import Path
 from typing import Literal
@@ -9,7 +9,7 @@ from attrs.validators import ge, le, min_len, optional
 
 from voting_core.service.health import HEARTBEAT_HELP
 from voting_core.service.settings import DatabaseSettings, DrawSettings, KafkaSettings, LogSettings
-from voting_producer.slices import Slice
+from voting_producer.shards import Shard
 
 __all__ = ["ProducerSettings", "SourceName"]
 
@@ -22,67 +22,68 @@ def _rate(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
 
 
 def _slice(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
-    Slice.parse(value)
+    Shard.parse(value)
 
 
 @attrs.frozen
 class ProducerSettings:
     """Settings of `voting-producer run`.
 
-    Those of the draw are the consumer's; the producer needs them to report what will be drawn.
+    The draw is the consumer's; the report needs its settings to compute the expected totals.
     """
 
     source: SourceName | None = ts.option(
         default=None,
-        help="Where voters come from: a results file, made up from a seed, or the Random User API."
-        " By default results if --results is given, else synthetic.",
+        help="Source of the voters: a results file, synthetic voters from a seed, or the Random "
+        "User API. By default results if --results is given, else synthetic.",
     )
     results: Path | None = ts.option(
         default=None,
-        help="Results file to replay: CSV with state, candidate, candidatevotes; also party, year,"
-        " office.",
+        help="Results file to replay: CSV with the columns state, candidate and candidatevotes, "
+        "and optionally party, year and office.",
     )
     scale: int = ts.option(
-        default=1000, validator=ge(1), help="Votes in the results file for each voter."
+        default=1000, validator=ge(1), help="Number of votes in the results file per ballot sent."
     )
     year: str | None = ts.option(
-        default=None, help="Year to replay of a results file that holds several."
+        default=None, help="Year to replay, for a results file with several."
     )
     office: str | None = ts.option(
-        default=None, help="Office to replay of a results file that holds several."
+        default=None, help="Office to replay, for a results file with several."
     )
     voters: int | None = ts.option(
         default=None,
         validator=optional(ge(1)),
-        help="Number of people who vote, 10000 by default; a results file decides it by itself.",
+        help="Number of ballots to send, 10000 by default; not used with a results file.",
     )
     seed: str = ts.option(
         default="voting",
         validator=min_len(1),
-        help="Text that decides who the voters of synthetic and random-user are.",
+        help="Seed of the synthetic and random-user voters: any text.",
     )
     slice: str = ts.option(
         default="1/1",
         validator=_slice,
-        help="Which part of the election to send, as I/N: with 1/2 here and 2/2 elsewhere two "
-        "producers share it.",
+        help="Part of the election to send, as I/N: two producers with 1/2 and 2/2 share it.",
     )
     rate: float | None = ts.option(
         default=None,
         validator=optional(_rate),
-        help="Voters to send a second; 0, or nothing, for as many as possible.",
+        help="Maximum number of ballots per second; 0 or not set for no limit.",
     )
     report: Path | None = ts.option(
-        default=None, help="File for the report: what was sent, and what must come out (JSON)."
+        default=None, help="File for the report (JSON): what was sent, and the expected totals."
     )
     api_url: str = ts.option(
-        default="https://randomuser.me", help="The Random User API, or what answers like it."
+        default="https://randomuser.me", help="URL of the Random User API or a compatible server."
     )
     nat: str = ts.option(
-        default="", help="Nationalities of random users, such as US,GB; any if not given."
+        default="", help="Nationalities of random users, such as US,GB; any if not set."
     )
     page_size: int = ts.option(
-        default=1000, validator=[ge(1), le(5000)], help="Random users to ask for at once, 1-5000."
+        default=1000,
+        validator=[ge(1), le(5000)],
+        help="Number of random users per request, 1-5000.",
     )
     heartbeat: Path | None = ts.option(default=None, help=HEARTBEAT_HELP)
     kafka: KafkaSettings = ts.option(factory=KafkaSettings)

@@ -1,1 +1,1 @@
-"""Tallies the votes on `votes_topic` with Spark Structured Streaming."""
+"""Counts the votes on `votes_topic` with Spark Structured Streaming."""

@@ -4,8 +4,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
 from voting_core import topics
+from voting_stream.aggregation import aggregate
 from voting_stream.settings import AVAILABLE_NOW, StreamSettings
-from voting_stream.tally import tally
 
 __all__ = ["start_query"]
 
@@ -13,15 +13,15 @@ __all__ = ["start_query"]
 def start_query(
     spark: SparkSession, settings: StreamSettings, votes_topic_id: str, checkpoint: str
 ) -> StreamingQuery:
-    """Start counting.
+    """Start the query.
 
-    The sink may write a total again after a crash, which changes nothing: totals are absolute.
+    After a crash the sink may write a total again. This is harmless because totals are absolute.
 
     Args:
         spark: The session.
-        settings: Where Kafka is and how often to count.
-        votes_topic_id: Id of the topic that is counted.
-        checkpoint: Directory that belongs to this topic and to this driver alone.
+        settings: Where Kafka is, and the trigger.
+        votes_topic_id: Id of `votes_topic`.
+        checkpoint: Directory for this topic that only this driver uses.
     """
     servers = settings.kafka.bootstrap_servers
     votes = (
@@ -35,7 +35,7 @@ def start_query(
         .load()
     )
     writer = (
-        tally(votes, votes_topic_id)
+        aggregate(votes, votes_topic_id)
         .writeStream.queryName("voting-stream")
         .format("kafka")
         .option("kafka.bootstrap.servers", servers)

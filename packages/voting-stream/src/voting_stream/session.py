@@ -1,4 +1,4 @@
-"""The Spark session, and the lock that lets one driver at a time use a checkpoint."""
+"""The Spark session, and its checkpoint, which one driver uses at a time."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from voting_core.exceptions import FatalError
 from voting_stream.settings import StreamSettings
 
-__all__ = ["checkpoint_of", "hold_checkpoint", "is_submitted", "start_session"]
+__all__ = ["checkpoint_path", "is_submitted", "lock_checkpoint", "start_session"]
 
 LOCK_SECONDS = 60.0
 LOCAL = "local[*]"
@@ -20,7 +20,7 @@ JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
 
 def is_submitted(environ: Mapping[str, str]) -> bool:
-    """Tell whether spark-submit runs this program, which then has its Java and its master already.
+    """Return whether spark-submit runs this program and has chosen its Java and its master.
 
     Args:
         environ: The environment.
@@ -29,11 +29,11 @@ def is_submitted(environ: Mapping[str, str]) -> bool:
 
 
 def start_session(settings: StreamSettings, java_options: Sequence[str]) -> SparkSession:
-    """Start Spark; on the first time this downloads the Kafka connector.
+    """Start Spark; the first start downloads the Kafka connector.
 
     Args:
         settings: The master, the connector and further configuration.
-        java_options: For the driver's Java, beside those in the configuration.
+        java_options: Options for the driver's Java, before those in the configuration.
     """
     master = settings.master or (None if is_submitted(os.environ) else LOCAL)
     builder = (
@@ -61,26 +61,26 @@ def start_session(settings: StreamSettings, java_options: Sequence[str]) -> Spar
     return spark
 
 
-def checkpoint_of(settings: StreamSettings, votes_topic_id: str) -> str:
-    """Return the checkpoint's directory; a recreated votes_topic gets a fresh one."""
+def checkpoint_path(settings: StreamSettings, votes_topic_id: str) -> str:
+    """Return the directory of the checkpoint; a recreated `votes_topic` gets another one."""
     root = settings.checkpoint.rstrip("/")
     if not urlsplit(root).scheme:
         root = str(Path(root).absolute())
     return f"{root}/{votes_topic_id}"
 
 
-def hold_checkpoint(spark: SparkSession, checkpoint: str) -> Any:
-    """Take the checkpoint for as long as Spark's Java process lives.
+def lock_checkpoint(spark: SparkSession, checkpoint: str) -> Any:
+    """Lock the checkpoint until Spark's Java process ends.
 
-    That process, not Python, does the work and may outlive a killed Python for a moment; so it is
-    the one to hold the lock. On storage that is no file system there is no such lock, and Spark's
-    own refusal to let two drivers write one batch remains.
+    Java owns the lock because it writes the checkpoint and may outlive a killed Python process for
+    a moment. Object storage has no such lock: there, only Spark's own check that a batch is
+    written once prevents two drivers.
 
     Returns:
-        The lock; keep a reference to it.
+        The lock, to which the caller keeps a reference; None on object storage.
 
     Raises:
-        FatalError: Another driver still holds it after a minute.
+        FatalError: Another driver still holds the lock after a minute.
     """
     parts = urlsplit(checkpoint)
     if parts.scheme not in ("", "file"):

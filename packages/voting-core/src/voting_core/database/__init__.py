@@ -1,6 +1,18 @@
-"""PostgreSQL: connections, schema, and the queries that the services share."""
+"""PostgreSQL: connections that are renewed, migrations, and the services' shared queries.
 
-from voting_core.database.connection import connect, describe
+The queries are in `voter_register` and `decisions`, the schema is in `migrations`.
+"""
+
+from voting_core.database.connection import connect, describe, repeatable_read
+from voting_core.database.migrations import check_schema, migrate
 from voting_core.database.retry import RetryingConnection, RetryPolicy
 
-__all__ = ["RetryPolicy", "RetryingConnection", "connect", "describe"]
+__all__ = [
+    "RetryPolicy",
+    "RetryingConnection",
+    "check_schema",
+    "connect",
+    "describe",
+    "migrate",
+    "repeatable_read",
+]

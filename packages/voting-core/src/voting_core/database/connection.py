@@ -1,12 +1,15 @@
 """Connecting to PostgreSQL."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from voting_core.exceptions import InputError, UnreachableError
 from voting_core.service.settings import DatabaseSettings
 
-__all__ = ["connect", "describe"]
+__all__ = ["connect", "describe", "repeatable_read"]
 
 CONNECT_SECONDS = 10
 
@@ -16,7 +19,7 @@ def describe(settings: DatabaseSettings) -> str:
     try:
         parts = conninfo_to_dict(settings.url)
     except psycopg.ProgrammingError as error:
-        raise InputError("the database URL is not one: expected postgresql://…") from error
+        raise InputError("invalid database URL: expected postgresql://…") from error
     user = f"{parts['user']}@" if "user" in parts else ""
     host = parts.get("host", "localhost")
     return f"{user}{host}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
@@ -25,15 +28,15 @@ def describe(settings: DatabaseSettings) -> str:
 def connect(
     settings: DatabaseSettings, *, autocommit: bool = True, application: str = "voting"
 ) -> psycopg.Connection:
-    """Open a connection that reads and writes times in UTC.
+    """Return a new connection with UTC as its time zone.
 
     Args:
-        settings: Where the database is.
-        autocommit: Whether a statement outside `connection.transaction()` commits by itself.
+        settings: The database's URL.
+        autocommit: Whether a statement outside `connection.transaction()` commits immediately.
         application: Name shown in `pg_stat_activity`.
 
     Raises:
-        UnreachableError: Nobody answers within 10 s, or the log-in is refused.
+        UnreachableError: The server is unreachable for 10 s, or refuses the login.
         InputError: The URL is malformed.
     """
     address = describe(settings)
@@ -43,15 +46,32 @@ def connect(
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
             application_name=application,
-            # A dead server is noticed within about 20 s, also in the middle of a query.
+            # A dead server is detected within about 20 s, even during a query.
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=2,
         )
-        # In another zone a time at an end of the calendar is of a year that Python cannot read.
+        # In other zones, times at the limits of the calendar are out of Python's range.
         connection.execute("SET TIME ZONE 'UTC'")
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
         raise UnreachableError(f"cannot connect to PostgreSQL at {address}: {reason}") from error
     connection.autocommit = autocommit
     return connection
+
+
+@contextmanager
+def repeatable_read(connection: psycopg.Connection) -> Iterator[None]:
+    """Run a transaction whose statements all see the tables at one point in time.
+
+    Args:
+        connection: A connection in autocommit mode, outside a transaction.
+    """
+    before = connection.isolation_level
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    try:
+        with connection.transaction():
+            yield
+    finally:
+        if not connection.closed:
+            connection.isolation_level = before

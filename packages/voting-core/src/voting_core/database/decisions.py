@@ -1,9 +1,8 @@
 """Decisions on ballots in PostgreSQL: every record ends as one vote or one rejection.
 
-A decision belongs to the coordinates of the record that it decides and never changes. Whoever
-decides takes the lock of the record's partition for the length of the transaction, so that nobody
-else, such as the partition's former owner waking up late, can decide the same record differently
-in between.
+A decision is identified by its record's coordinates and never changes. A consumer locks the
+record's partition for the whole transaction, so that a former owner of the partition cannot decide
+the same record differently at the same time.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,16 +25,12 @@ __all__ = [
 
 @attrs.frozen(order=True)
 class RecordRange:
-    """Consecutive records of one partition: offsets from `start` up to but without `end`."""
+    """The records of one partition with offsets from `start` up to, not including, `end`."""
 
     topic_id: str
     partition: int
     start: int
     end: int
-
-
-def _in_range(record_range: RecordRange) -> tuple[str, int, int, int]:
-    return attrs.astuple(record_range)
 
 
 _IN_RANGE = (
@@ -44,8 +39,8 @@ _IN_RANGE = (
 
 
 def lock_partitions(conn: psycopg.Connection, ranges: Iterable[RecordRange]) -> None:
-    """Let nobody else decide on these partitions until the transaction ends."""
-    # In one order everywhere, so that two consumers cannot wait for each other.
+    """Lock the ranges' partitions against other decisions until the transaction ends."""
+    # All consumers lock in the same order, which prevents deadlocks.
     for record_range in sorted(ranges):
         conn.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
@@ -54,25 +49,24 @@ def lock_partitions(conn: psycopg.Connection, ranges: Iterable[RecordRange]) -> 
 
 
 def decided_offsets(conn: psycopg.Connection, record_range: RecordRange) -> set[int]:
-    """Return the offsets in the range that have a decision already."""
+    """Return the offsets in the range that already have a decision."""
     rows = conn.execute(
         f"SELECT source_offset FROM votes WHERE {_IN_RANGE}"
         f" UNION ALL SELECT source_offset FROM rejections WHERE {_IN_RANGE}",
-        _in_range(record_range) * 2,
+        attrs.astuple(record_range) * 2,
     )
     return {row[0] for row in rows}
 
 
 def insert_votes(conn: psycopg.Connection, votes: Sequence[Vote]) -> set[str]:
-    """Store the votes of those who have none yet.
+    """Insert votes, except for voters who already have one.
 
     Returns:
-        The voter_ids whose vote was stored; the others had voted before.
+        The voter_ids of the inserted votes; voters absent from the result already have a vote.
     """
     if not votes:
         return set()
-    # In one order everywhere: two consumers with ballots of the same voters would otherwise be
-    # able to wait for each other.
+    # Two consumers with ballots of the same voters could deadlock without a common order.
     rows = conn.execute(
         "INSERT INTO votes (voter_id, candidate_id, voting_time, state, gender, age,"
         " source_topic_id, source_partition, source_offset)"
@@ -95,7 +89,7 @@ def insert_votes(conn: psycopg.Connection, votes: Sequence[Vote]) -> set[str]:
 
 
 def insert_rejections(conn: psycopg.Connection, rejections: Sequence[Rejection]) -> None:
-    """Store rejections."""
+    """Insert rejections."""
     if not rejections:
         return
     with conn.cursor().copy(
@@ -103,22 +97,18 @@ def insert_rejections(conn: psycopg.Connection, rejections: Sequence[Rejection])
         " detail, record_time, record_size, record_sha256, record_head) FROM STDIN"
     ) as copy:
         for r in rejections:
-            place = r.coordinates
-            copy.write_row(
-                (
-                    *(place.topic_id, place.partition, place.offset, r.voter_id, r.reason.value),
-                    *(r.detail, r.time, r.size, r.sha256, r.head),
-                )
-            )
+            source = attrs.astuple(r.coordinates)
+            evidence = (r.time, r.size, r.sha256, r.head)
+            copy.write_row((*source, r.voter_id, r.reason.value, r.detail, *evidence))
 
 
 def read_votes(conn: psycopg.Connection, record_range: RecordRange) -> list[StoredVote]:
-    """Return the votes decided in a range, lowest offset first."""
+    """Return the votes in a range, in offset order."""
     rows = conn.execute(
         "SELECT voter_id, candidate_id, voting_time, state, gender, age, source_offset,"
         " candidate_name, party_affiliation FROM votes JOIN candidates USING (candidate_id)"
         f" WHERE {_IN_RANGE} ORDER BY source_offset",
-        _in_range(record_range),
+        attrs.astuple(record_range),
     )
     topic_id, partition = record_range.topic_id, record_range.partition
     return [
@@ -128,11 +118,11 @@ def read_votes(conn: psycopg.Connection, record_range: RecordRange) -> list[Stor
 
 
 def read_rejections(conn: psycopg.Connection, record_range: RecordRange) -> list[Rejection]:
-    """Return the rejections decided in a range, lowest offset first."""
+    """Return the rejections in a range, in offset order."""
     rows = conn.execute(
         "SELECT source_offset, voter_id, reason, detail, record_time, record_size, record_sha256,"
         f" record_head FROM rejections WHERE {_IN_RANGE} ORDER BY source_offset",
-        _in_range(record_range),
+        attrs.astuple(record_range),
     )
     topic_id, partition = record_range.topic_id, record_range.partition
     return [

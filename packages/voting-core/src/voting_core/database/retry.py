@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL that is renewed when it breaks, and work that is repeated then."""
+"""A connection to PostgreSQL that is renewed, and its work repeated, after a transient error."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -21,12 +21,12 @@ log = structlog.get_logger()
 
 @attrs.frozen
 class RetryPolicy:
-    """How long a database that is unavailable is waited for, in seconds.
+    """How long to wait for an unavailable database, in seconds.
 
     Attributes:
         timeout: Total time after which the last error is raised.
-        wait_initial: Wait before the second attempt; it doubles before each further one.
-        wait_max: Longest wait between two attempts.
+        wait_initial: Wait before the second attempt; doubled before each further attempt.
+        wait_max: Maximum wait between two attempts.
     """
 
     timeout: float = 120.0
@@ -35,7 +35,7 @@ class RetryPolicy:
 
 
 class RetryingConnection:
-    """Runs idempotent work on PostgreSQL and repeats it after a lost connection or a deadlock."""
+    """Runs idempotent work on PostgreSQL, and repeats it after a transient error."""
 
     def __init__(
         self,
@@ -47,15 +47,15 @@ class RetryingConnection:
         retry_on: tuple[type[psycopg.Error], ...] = (),
         prepare: Callable[[psycopg.Connection], object] = lambda _: None,
     ) -> None:
-        """Connect; a database that is unavailable now is not waited for.
+        """Connect, without retrying.
 
         Args:
-            settings: Where the database is.
+            settings: The database's URL.
             application: Name shown in `pg_stat_activity`.
-            policy: How long the database is waited for later.
-            should_stop: Whether to give up; asked before every further attempt.
-            retry_on: Errors that are retried beside those of the connection.
-            prepare: Prepares a new connection.
+            policy: How long `run` waits for an unavailable database.
+            should_stop: Called before each further attempt; True gives up.
+            retry_on: Errors to retry in addition to connection errors.
+            prepare: Called with each new connection.
 
         Raises:
             UnreachableError: The database is unreachable.
@@ -73,14 +73,14 @@ class RetryingConnection:
         self._connection: psycopg.Connection | None = self._connect()
 
     def run(self, work: Callable[[psycopg.Connection], T]) -> T:
-        """Return the result of some work, repeated until it succeeds.
+        """Return the result of a function, repeated until it succeeds.
 
         Args:
-            work: Does the same however often it runs.
+            work: An idempotent function of the connection.
 
         Raises:
-            UnreachableError: The database stayed unavailable, or the process is to stop.
-            psycopg.Error: Another error of the work.
+            UnreachableError: The database remained unavailable, or the process has to stop.
+            psycopg.Error: An error that is not retried.
         """
         try:
             for attempt in stamina.retry_context(

@@ -1,19 +1,17 @@
-"""The register in PostgreSQL: the candidates, and the voters whose ballots count."""
+"""The voter register in PostgreSQL: candidates and registered voters."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 from typing import Any
 
 import attrs
 import psycopg
 from psycopg.rows import class_row
 
-from voting_core.models import Candidate, Voter
+from voting_core.models import Candidate, RegisteredVoter, Voter
 
 __all__ = [
     "CANDIDATE_COLUMNS",
     "VOTER_COLUMNS",
-    "RegisteredVoter",
     "add_candidates",
     "add_first_candidates",
     "add_voters",
@@ -46,22 +44,12 @@ VOTER_COLUMNS = (
 """Columns of the table `voters`."""
 
 
-# Any number will do, as long as everybody takes the same lock.
+# An arbitrary number that identifies the advisory lock.
 _FIRST_CANDIDATES_LOCK = 0x63616E64
 
 
-@attrs.frozen
-class RegisteredVoter:
-    """What the register says that a decision on a ballot needs."""
-
-    voter_id: str
-    date_of_birth: date
-    gender: str
-    state: str
-
-
 def candidates(conn: psycopg.Connection) -> dict[str, Candidate]:
-    """Return all candidates by their id."""
+    """Return all candidates by id."""
     with conn.cursor(row_factory=class_row(Candidate)) as cursor:
         cursor.execute(
             "SELECT candidate_id, candidate_name, party_affiliation, biography,"
@@ -71,7 +59,7 @@ def candidates(conn: psycopg.Connection) -> dict[str, Candidate]:
 
 
 def add_candidates(conn: psycopg.Connection, new: Iterable[Candidate]) -> None:
-    """Register candidates; one whose id is registered already is left as it is."""
+    """Register candidates; a candidate whose id is already registered stays unchanged."""
     with conn.transaction(), conn.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO candidates (candidate_id, candidate_name, party_affiliation, biography,"
@@ -82,12 +70,12 @@ def add_candidates(conn: psycopg.Connection, new: Iterable[Candidate]) -> None:
 
 
 def add_first_candidates(conn: psycopg.Connection, new: Iterable[Candidate]) -> bool:
-    """Register candidates unless somebody is registered already.
+    """Register candidates, unless a candidate is already registered.
 
-    Of several callers at the same time one is the first, and the others find its candidates.
+    Of several concurrent callers, only the first registers its candidates.
 
     Returns:
-        Whether they were registered.
+        Whether the candidates were registered.
     """
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", (_FIRST_CANDIDATES_LOCK,))
@@ -120,10 +108,10 @@ def voter_row(voter: Voter) -> tuple[Any, ...]:
 
 
 def add_voters(conn: psycopg.Connection, voters: Sequence[Voter]) -> int:
-    """Register voters in one transaction; those registered already are left as they are.
+    """Register voters in one transaction; voters already registered stay unchanged.
 
     Returns:
-        How many were new.
+        The number of new voters.
     """
     with conn.transaction(), conn.cursor() as cursor:
         cursor.execute(
@@ -138,7 +126,7 @@ def add_voters(conn: psycopg.Connection, voters: Sequence[Voter]) -> int:
 
 
 def find_voters(conn: psycopg.Connection, voter_ids: list[str]) -> dict[str, RegisteredVoter]:
-    """Return those of the voters that are registered, by their id."""
+    """Return the registered voters among some voter_ids, by id."""
     rows = conn.execute(
         "SELECT voter_id, date_of_birth, gender, address_state FROM voters"
         " WHERE voter_id = ANY(%b)",
@@ -148,6 +136,6 @@ def find_voters(conn: psycopg.Connection, voter_ids: list[str]) -> dict[str, Reg
 
 
 def voters_by_location(conn: psycopg.Connection) -> dict[str, int]:
-    """Return how many voters each location's register holds; reads the whole register."""
+    """Return the number of registered voters by location; scans the whole register."""
     rows = conn.execute("SELECT address_state, count(*) FROM voters GROUP BY address_state")
     return dict(rows.fetchall())

@@ -1,4 +1,4 @@
-"""Kafka helpers that the services share."""
+"""Kafka clients shared by the services: configuration, administration, reader and producer."""
 
 from voting_core.kafka.admin import (
     OffsetRange,

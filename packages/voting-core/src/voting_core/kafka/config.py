@@ -1,4 +1,4 @@
-"""The librdkafka configuration that all clients have in common."""
+"""The librdkafka configuration common to all clients."""
 
 import logging
 from typing import Any
@@ -10,12 +10,17 @@ __all__ = ["client_config"]
 _log = logging.getLogger("librdkafka")
 
 
-def client_config(settings: KafkaSettings, **extra: Any) -> dict[str, Any]:
-    """Return a librdkafka configuration; `extra` names use underscores for dots."""
+def client_config(settings: KafkaSettings, **properties: Any) -> dict[str, Any]:
+    """Return a librdkafka configuration.
+
+    Args:
+        settings: The bootstrap servers.
+        properties: Additional properties, with underscores instead of dots.
+    """
     return {
         "bootstrap.servers": settings.bootstrap_servers,
-        # A restarted broker is found again within a second instead of up to ten.
+        # Reconnect to a restarted broker within 1 s instead of the default 10 s.
         "reconnect.backoff.max.ms": 1000,
         "logger": _log,
-        **{name.replace("_", "."): value for name, value in extra.items()},
+        **{name.replace("_", "."): value for name, value in properties.items()},
     }

@@ -1,4 +1,4 @@
-"""A producer that never loses a record without an error."""
+"""A producer that reports every record that it cannot deliver."""
 
 from collections.abc import Iterable
 
@@ -11,10 +11,10 @@ __all__ = ["ReliableProducer"]
 
 
 class ReliableProducer:
-    """A producer that reports a failed delivery at the next call instead of losing it.
+    """An idempotent producer that raises a failed delivery at the next call.
 
-    Acknowledged by all in-sync replicas, idempotent, in bounded memory; partitioned by the key as
-    by Kafka's own clients.
+    Records are acknowledged by all in-sync replicas, buffered in bounded memory, and partitioned
+    by key like in Kafka's Java client.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -26,17 +26,17 @@ class ReliableProducer:
                 acks="all",
                 compression_type="lz4",
                 linger_ms=20,
-                # That of Kafka's own clients: a key has one partition, whoever sends it.
+                # The default of Kafka's Java client: every sender maps a key to one partition.
                 partitioner="murmur2_random",
                 queue_buffering_max_kbytes=4_096,
             )
         )
 
     def send(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
-        """Queue records given as key and value; waits while the queue is full.
+        """Queue records given as key and value; blocks while the queue is full.
 
         Raises:
-            KafkaException: An earlier record could not be delivered.
+            KafkaException: The delivery of an earlier record failed.
         """
         for key, value in records:
             while True:
@@ -50,10 +50,10 @@ class ReliableProducer:
         self._raise_failure()
 
     def flush(self) -> None:
-        """Wait until every record is delivered.
+        """Wait for the delivery of every queued record.
 
         Raises:
-            KafkaException: One could not be.
+            KafkaException: A delivery failed.
         """
         while self._producer.flush(1.0):
             self._raise_failure()

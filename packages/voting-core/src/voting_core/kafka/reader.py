@@ -1,4 +1,4 @@
-"""Reading topics outside any consumer group: committed records only."""
+"""Reading committed records of topics outside any consumer group."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -16,10 +16,10 @@ from voting_core.topics import VOTING_PROGRESS
 __all__ = ["open_reader", "position", "read_checkpoints", "read_to_end"]
 
 
-def open_reader(settings: KafkaSettings, places: Iterable[TopicPartition]) -> Consumer:
-    """Return a consumer of exactly these partitions from these offsets, outside any group.
+def open_reader(settings: KafkaSettings, assignment: Iterable[TopicPartition]) -> Consumer:
+    """Return a consumer of fixed partitions, from their given offsets, outside any group.
 
-    It yields committed records only, and an end-of-partition event whenever it has caught up.
+    It returns committed records, and an end-of-partition event whenever it has caught up.
     """
     consumer = Consumer(
         client_config(
@@ -29,52 +29,54 @@ def open_reader(settings: KafkaSettings, places: Iterable[TopicPartition]) -> Co
             isolation_level="read_committed",
             enable_partition_eof=True,
             auto_offset_reset="error",
-            # How long the broker may wait for something new before it says that there is nothing.
+            # Bounds the delay of an end-of-partition event.
             fetch_wait_max_ms=100,
             queued_max_messages_kbytes=16_384,
         )
     )
-    consumer.assign(list(places))
+    consumer.assign(list(assignment))
     return consumer
 
 
 def read_to_end(
-    settings: KafkaSettings, admin: AdminClient, topic: str, *, patience: float = 60.0
+    settings: KafkaSettings, admin: AdminClient, topic: str, *, timeout: float = 60.0
 ) -> Iterator[Message]:
     """Yield every committed record that a topic holds at the time of the call.
 
-    The end is that of all records, not of the committed ones only: behind a transaction that is
-    still open there may be records of others that were committed long ago, so the reader waits
-    for the open one to end, which its time-out bounds.
+    The end is that of all records, including those of open transactions, because records behind
+    an open transaction may be committed already. The reader waits for the open transaction, which
+    the transaction timeout bounds.
 
     Args:
-        settings: Where Kafka is.
-        admin: A connection to the same.
-        topic: Topic to read, all partitions.
-        patience: Longest time to wait for anything new, in seconds.
+        settings: The bootstrap servers.
+        admin: An admin client of the same cluster.
+        topic: The topic; all its partitions are read.
+        timeout: Seconds without a record after which the read fails.
 
     Raises:
-        UnreachableError: Nothing came for that long, though the end is not reached.
+        UnreachableError: No record arrived for `timeout` seconds before the end was reached.
     """
     remaining = {
-        p: span for p, span in offset_ranges(admin, topic).items() if span.end > span.start
+        p: offsets
+        for p, offsets in offset_ranges(admin, topic).items()
+        if offsets.end > offsets.start
     }
     if not remaining:
         return
     consumer = open_reader(
-        settings, [TopicPartition(topic, p, span.start) for p, span in remaining.items()]
+        settings, [TopicPartition(topic, p, offsets.start) for p, offsets in remaining.items()]
     )
     try:
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while remaining:
-            # It waits that long for a full batch, also when the end is reached with a smaller one.
+            # consume() waits the whole time unless the batch is full, even at the topic's end.
             messages = consumer.consume(10_000, timeout=0.05)
             if messages:
-                deadline = time.monotonic() + patience
+                deadline = time.monotonic() + timeout
             elif time.monotonic() > deadline:
                 raise UnreachableError(
-                    f"nothing more of {topic} came from {settings.bootstrap_servers} for "
-                    f"{patience:.0f} s, though its end is not reached"
+                    f"no record of {topic} arrived from {settings.bootstrap_servers} for "
+                    f"{timeout:.0f} s, before the end of the topic"
                 )
             for message in messages:
                 partition, offset = position(message)
@@ -96,7 +98,7 @@ def read_to_end(
 
 
 def position(message: Message) -> tuple[int, int]:
-    """Return the partition and offset of a message that a consumer yielded."""
+    """Return the partition and offset of a consumed message."""
     partition, offset = message.partition(), message.offset()
     assert partition is not None
     assert offset is not None
@@ -106,10 +108,10 @@ def position(message: Message) -> tuple[int, int]:
 def read_checkpoints(
     settings: KafkaSettings, admin: AdminClient, voters_topic_id: str
 ) -> dict[int, PartitionCheckpoint]:
-    """Read from `voting_progress` how far each partition of one `voters_topic` is published.
+    """Return the last checkpoint of each partition of one `voters_topic`.
 
     Raises:
-        SerializationError: A record is no checkpoint.
+        SerializationError: A record of `voting_progress` is not a checkpoint.
         UnreachableError: The topic cannot be read to its end.
     """
     records = read_to_end(settings, admin, VOTING_PROGRESS.name)

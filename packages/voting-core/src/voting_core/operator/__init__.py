@@ -1,1 +1,1 @@
-"""The operator's command `voting`: set up, import, watch, check and certify an election."""
+"""The operator's command `voting`: set up, import, watch, reconcile and certify an election."""

@@ -1,10 +1,10 @@
-"""Setting an election up, and forgetting it."""
+"""Creating an election's tables and topics, and deleting its data."""
 
 import psycopg
 import structlog
 from confluent_kafka.admin import AdminClient
 
-from voting_core.database.migrations import migrate
+from voting_core.database import migrate
 from voting_core.exceptions import TopicError
 from voting_core.kafka import (
     check_topics,
@@ -14,8 +14,6 @@ from voting_core.kafka import (
     offset_ranges,
 )
 from voting_core.topics import ALL_TOPICS, REJECTED_VOTES, VOTES, VOTING_PROGRESS
-
-__all__ = ["forget_election", "set_up_election"]
 
 log = structlog.get_logger()
 
@@ -28,21 +26,20 @@ def set_up_election(
     replication: int = -1,
     min_insync_replicas: int = -1,
 ) -> None:
-    """Create the tables and topics that do not exist yet.
+    """Create the missing tables and topics.
 
     Args:
-        admin: Connection to Kafka.
+        admin: Admin client of the Kafka cluster.
         conn: Connection to PostgreSQL, in autocommit mode.
         partitions: Number of partitions of the log topics.
-        replication: Copies of each topic; -1 for the broker's default.
-        min_insync_replicas: Copies that must have a record before it is acknowledged; -1 for the
-            broker's default.
+        replication: Replication factor; -1 for the broker's default.
+        min_insync_replicas: Replicas that must acknowledge a record; -1 for the broker's default.
 
     Raises:
-        TopicError: A topic is there, but configured in a way that would lose records; or records
-            are there without the progress that tells of them.
+        TopicError: An existing topic would lose records, or the checkpoints of published records
+            are missing.
     """
-    _check_progress(admin)
+    _check_checkpoints(admin)
     applied = migrate(conn)
     created = create_topics(
         admin,
@@ -55,14 +52,14 @@ def set_up_election(
     log.info("ready", migrations=[m.name for m in applied], topics=created)
 
 
-def _check_progress(admin: AdminClient) -> None:
-    """See that what is published is known as published: it would be a second time otherwise."""
+def _check_checkpoints(admin: AdminClient) -> None:
+    """Check that published records have checkpoints; they would be published twice otherwise."""
     existing = existing_topics(admin)
     if VOTING_PROGRESS.name in existing:
         return
     for topic in (VOTES, REJECTED_VOTES):
         if topic.name in existing and any(
-            span.end > span.start for span in offset_ranges(admin, topic.name).values()
+            offsets.end > offsets.start for offsets in offset_ranges(admin, topic.name).values()
         ):
             raise TopicError(
                 f"{VOTING_PROGRESS.name} is missing, though {topic.name} has records, which would "

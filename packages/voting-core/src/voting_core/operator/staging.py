@@ -1,7 +1,7 @@
-"""Copies of the log topics in temporary tables, for SQL to count and compare in bounded memory.
+"""Copies of the log topics in temporary tables, which SQL compares in bounded memory.
 
-A copy keeps of each record what can be compared, and where it stood. What cannot be read as what
-its topic holds is not copied but remembered, the first of it by name.
+A staged row holds the record's position and the fields to compare. Unreadable records are counted
+instead of copied, and the first of them are kept as examples.
 """
 
 from collections import Counter
@@ -17,34 +17,24 @@ from psycopg.pq import TransactionStatus
 
 from voting_core.exceptions import SerializationError
 from voting_core.kafka import position
+from voting_core.operator.vote_counts import NamedCandidate
 from voting_core.rules import ChoiceDraw, PollingHours
 from voting_core.serialization import decode_object, decode_voter
 
-__all__ = [
-    "NamedCandidate",
-    "StagedRecords",
-    "StagedVotes",
-    "stage_ballots",
-    "stage_places",
-    "stage_rejections",
-    "stage_votes",
-    "temporary_tables",
-]
-
-NAMED_UNREADABLE = 20
+MAX_EXAMPLES = 20
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_PLACE = "record_partition integer NOT NULL, record_offset bigint NOT NULL"
+_POSITION = "record_partition integer NOT NULL, record_offset bigint NOT NULL"
 
 
 @attrs.frozen
 class StagedRecords:
-    """What became of the records of a topic.
+    """The result of staging a topic.
 
     Attributes:
-        records: How many there are, unreadable ones included.
-        unreadable: How many of them are not what the topic holds.
-        examples: The first unreadable ones: `partition@offset: why`.
+        records: Number of records, including unreadable ones.
+        unreadable: Number of records that do not have the topic's format.
+        examples: The first unreadable records, as `partition@offset: reason`.
     """
 
     records: int
@@ -52,16 +42,12 @@ class StagedRecords:
     examples: Sequence[str] = ()
 
 
-NamedCandidate = tuple[str, str, str]
-"""A candidate's id, name and party, as a record has them."""
-
-
 @attrs.frozen
 class StagedVotes(StagedRecords):
-    """What became of the records of `votes_topic`.
+    """The result of staging `votes_topic`.
 
     Attributes:
-        candidates: Number of records for each candidate as they name it.
+        candidates: Number of records by candidate, as the records name it.
     """
 
     candidates: Mapping[NamedCandidate, int] = attrs.field(kw_only=True)
@@ -69,7 +55,7 @@ class StagedVotes(StagedRecords):
 
 @contextmanager
 def temporary_tables(conn: psycopg.Connection, *names: str) -> Iterator[None]:
-    """Drop temporary tables at the end, whether they have been created or not."""
+    """Drop temporary tables at the end of the block, if they exist."""
     try:
         yield
     finally:
@@ -83,24 +69,24 @@ def stage_votes(conn: psycopg.Connection, messages: Iterable[Message]) -> Staged
     """Copy `votes_topic` into the new table `staged_votes`."""
     candidates: Counter[NamedCandidate] = Counter()
 
-    def row_of(message: Message) -> tuple[Any, ...]:
+    def vote_row(message: Message) -> tuple[Any, ...]:
         candidate, row = _published_vote(message.value())
         candidates[candidate] += 1
         return row
 
     conn.execute(
-        f"CREATE TEMPORARY TABLE staged_votes ({_PLACE}, voter_id text NOT NULL,"
+        f"CREATE TEMPORARY TABLE staged_votes ({_POSITION}, voter_id text NOT NULL,"
         " candidate_id text NOT NULL, state text NOT NULL, gender text NOT NULL,"
         " age integer NOT NULL, voting_time timestamptz NOT NULL)"
     )
-    staged = _stage(conn, "staged_votes", messages, row_of)
+    staged = _stage(conn, "staged_votes", messages, vote_row)
     return StagedVotes(**attrs.asdict(staged, recurse=False), candidates=candidates)
 
 
 def stage_rejections(conn: psycopg.Connection, messages: Iterable[Message]) -> StagedRecords:
     """Copy `rejected_votes_topic` into the new table `staged_rejections`."""
     conn.execute(
-        f"CREATE TEMPORARY TABLE staged_rejections ({_PLACE}, source_topic_id text NOT NULL,"
+        f"CREATE TEMPORARY TABLE staged_rejections ({_POSITION}, source_topic_id text NOT NULL,"
         " source_partition bigint NOT NULL, source_offset bigint NOT NULL, voter_id text,"
         " reason text NOT NULL, detail text NOT NULL, record_time timestamptz NOT NULL,"
         " record_size bigint NOT NULL, record_sha256 text NOT NULL)"
@@ -110,22 +96,21 @@ def stage_rejections(conn: psycopg.Connection, messages: Iterable[Message]) -> S
     )
 
 
-def stage_places(conn: psycopg.Connection, messages: Iterable[Message]) -> StagedRecords:
-    """Copy where the records of `voters_topic` stand into the new table `staged_ballots`."""
-    conn.execute(f"CREATE TEMPORARY TABLE staged_ballots ({_PLACE})")
+def stage_positions(conn: psycopg.Connection, messages: Iterable[Message]) -> StagedRecords:
+    """Copy the positions of the records of `voters_topic` into the new table `staged_ballots`."""
+    conn.execute(f"CREATE TEMPORARY TABLE staged_ballots ({_POSITION})")
     return _stage(conn, "staged_ballots", messages, lambda _: ())
 
 
 def stage_ballots(
     conn: psycopg.Connection, messages: Iterable[Message], draw: ChoiceDraw, hours: PollingHours
 ) -> StagedRecords:
-    """Copy `voters_topic` into the new table `staged_ballots`, with what the rules ask of it.
+    """Copy `voters_topic` into the new table `staged_ballots`, with the data for a recount.
 
-    Of a malformed record there is nothing but its place; a choice that a ballot leaves open is
-    drawn.
+    The row of a malformed record holds only its position. A missing choice is drawn.
     """
 
-    def row_of(message: Message) -> tuple[Any, ...]:
+    def ballot_row(message: Message) -> tuple[Any, ...]:
         try:
             time = _EPOCH + timedelta(milliseconds=message.timestamp()[1])
             voter = decode_voter(message.value())
@@ -137,17 +122,17 @@ def stage_ballots(
         return (voter.voter_id, choice, time, hours.violation(time) is not None)
 
     conn.execute(
-        f"CREATE TEMPORARY TABLE staged_ballots ({_PLACE}, voter_id text, choice text,"
+        f"CREATE TEMPORARY TABLE staged_ballots ({_POSITION}, voter_id text, choice text,"
         " voting_time timestamptz, is_outside_hours boolean NOT NULL)"
     )
-    return _stage(conn, "staged_ballots", messages, row_of)
+    return _stage(conn, "staged_ballots", messages, ballot_row)
 
 
 def _stage(
     conn: psycopg.Connection,
     table: str,
     messages: Iterable[Message],
-    row_of: Callable[[Message], tuple[Any, ...]],
+    make_row: Callable[[Message], tuple[Any, ...]],
 ) -> StagedRecords:
     records = unreadable = 0
     examples: list[str] = []
@@ -156,47 +141,42 @@ def _stage(
             write_row = copy.write_row
             for message in messages:
                 records += 1
-                place = position(message)
+                partition, offset = position(message)
                 try:
-                    row = row_of(message)
+                    row = make_row(message)
                 except SerializationError as error:
                     unreadable += 1
-                    if len(examples) < NAMED_UNREADABLE:
-                        examples.append(f"{place[0]}@{place[1]}: {error}")
+                    if len(examples) < MAX_EXAMPLES:
+                        examples.append(f"{partition}@{offset}: {error}")
                 else:
-                    write_row(place + row)
-        # Without it the planner takes a table of millions of rows for a small one.
+                    write_row((partition, offset, *row))
+        # Without statistics, the planner assumes that a temporary table is small.
         cursor.execute(f"ANALYZE {table}")
     return StagedRecords(records, unreadable, tuple(examples))
 
 
 def _published_vote(value: bytes | None) -> tuple[NamedCandidate, tuple[Any, ...]]:
     fields = decode_object(value)
-    texts = _texts(
-        fields,
-        *("candidate_id", "candidate_name", "party_affiliation", "voter_id", "state", "gender"),
-    )
+    names = ("candidate_id", "candidate_name", "party_affiliation", "voter_id", "state", "gender")
+    candidate_id, name, party, voter_id, state, gender = _texts(fields, *names)
     age = _whole(fields, "age", bits=31)
     if _whole(fields, "vote", bits=31) != 1:
         raise SerializationError("vote: must be 1")
-    candidate = (texts[0], texts[1], texts[2])
-    return candidate, (
-        *(texts[3], texts[0], texts[4], texts[5]),
-        *(age, _moment(fields, "voting_time")),
-    )
+    row = (voter_id, candidate_id, state, gender, age, _time(fields, "voting_time"))
+    return (candidate_id, name, party), row
 
 
 def _published_rejection(value: bytes | None) -> tuple[Any, ...]:
     fields = decode_object(value)
-    place = fields.get("coordinates")
-    if type(place) is not dict:
+    source = fields.get("coordinates")
+    if type(source) is not dict:
         raise SerializationError("coordinates: expected an object")
     voter_id = None if fields.get("voter_id") is None else _texts(fields, "voter_id")[0]
     return (
-        *_texts(place, "topic_id"),
-        *(_whole(place, "partition"), _whole(place, "offset"), voter_id),
+        *_texts(source, "topic_id"),
+        *(_whole(source, "partition"), _whole(source, "offset"), voter_id),
         *_texts(fields, "reason", "detail"),
-        *(_moment(fields, "time"), _whole(fields, "size"), *_texts(fields, "sha256")),
+        *(_time(fields, "time"), _whole(fields, "size"), *_texts(fields, "sha256")),
     )
 
 
@@ -216,11 +196,11 @@ def _whole(fields: Mapping[str, Any], name: str, bits: int = 63) -> int:
     return number
 
 
-def _moment(fields: Mapping[str, Any], name: str) -> datetime:
+def _time(fields: Mapping[str, Any], name: str) -> datetime:
     text = fields.get(name)
     try:
         if type(text) is str and len(text) == 24 and text[10] == "T" and text[-1] == "Z":
             return datetime.fromisoformat(text)
     except ValueError:
         pass
-    raise SerializationError(f"{name}: expected a moment as 2024-11-05T17:03:59.250Z")
+    raise SerializationError(f"{name}: expected a time as 2024-11-05T17:03:59.250Z")

@@ -1,7 +1,7 @@
-"""How every console script ends: errors become one line and an exit code.
+"""Running a console script: an error becomes one line and an exit code.
 
-0: done; 1: it failed, or the count does not agree; 2: the call or something outside is to be
-mended first; 130: interrupted.
+0: success; 1: failure, or the data stores disagree; 2: usage, configuration or environment error;
+130: interrupted.
 """
 
 import sys
@@ -19,10 +19,10 @@ INTERRUPTED = 130
 
 
 def run_command(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
-    """Run a click command and exit; errors made on purpose are shown without a traceback.
+    """Run a click command and exit; expected errors are shown without a traceback.
 
     Args:
-        command: Its callback returns None or an exit code.
+        command: The command, whose callback returns None or an exit code.
         args: Arguments; by default those of the process.
     """
     name = command.name or "voting"
@@ -38,9 +38,9 @@ def run_command(command: click.Command, args: Sequence[str] | None = None) -> No
     except (ExceptionGroup, TsError) as error:
         if isinstance(error, ExceptionGroup) and error.split(TsError)[1] is not None:
             raise
-        _fail(name, _first_line_of_settings_error(error), 2)
+        _fail(name, _settings_error(error), 2)
     except Exception as error:
-        message = _message_of_an_outside_error(error)
+        message = _client_error(error)
         if message is None:
             raise
         _fail(name, message, 1)
@@ -55,8 +55,9 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _message_of_an_outside_error(error: Exception) -> str | None:
-    # Imported only now: it would take `--help` longer than all the rest.
+def _client_error(error: Exception) -> str | None:
+    """Return the message of an error of PostgreSQL or Kafka; None for another error."""
+    # Imported here, because these imports would dominate the time of `--help`.
     import psycopg
     from confluent_kafka import KafkaException
 
@@ -67,7 +68,7 @@ def _message_of_an_outside_error(error: Exception) -> str | None:
     return None
 
 
-def _first_line_of_settings_error(error: BaseException) -> str:
+def _settings_error(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return _one_line(error)

@@ -1,4 +1,4 @@
-"""Writing a file so that no reader ever finds half of it."""
+"""Atomic file writes: a reader finds the old content or the new, never a part."""
 
 import json
 import os
@@ -12,11 +12,11 @@ __all__ = ["check_writable", "write_json"]
 
 
 def check_writable(path: Path, what: str) -> None:
-    """Check that a file can be written, before the work whose result it is for.
+    """Check early that a result can be written later.
 
     Args:
         path: The file.
-        what: What the file is, for the message.
+        what: The file's purpose, for the message.
 
     Raises:
         InputError: The folder is missing or not writable, or the path is a folder.
@@ -31,7 +31,7 @@ def check_writable(path: Path, what: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace a file by a value as indented JSON, synced to disk, in one step.
+    """Write a value as indented JSON, replacing the file atomically and durably.
 
     Raises:
         OSError: The file cannot be written.
@@ -48,7 +48,7 @@ def write_json(path: Path, value: Any) -> None:
         except BaseException:
             temporary.unlink()
             raise
-    # A temporary file is private; the result gets the permissions of any new file.
+    # A temporary file is private; the result gets the usual permissions of a new file.
     umask = os.umask(0)
     os.umask(umask)
     temporary.chmod(0o666 & ~umask)

@@ -1,4 +1,4 @@
-"""A file that a service touches while it gets on: its age is what a health check looks at."""
+"""The heartbeat: a file updated on progress, whose age a health check measures."""
 
 from pathlib import Path
 
@@ -6,23 +6,23 @@ from voting_core.exceptions import InputError
 
 __all__ = ["HEARTBEAT_HELP", "Heartbeat"]
 
-HEARTBEAT_HELP = "File to touch while the service gets on; health checks look at its age."
+HEARTBEAT_HELP = "File updated on progress; a health check measures its age."
 
 
 class Heartbeat:
-    """Touches the file, or does nothing without one."""
+    """Updates the modification time of a file; without a file it does nothing."""
 
     def __init__(self, path: Path | None) -> None:
-        """Leave the file as it is until the first beat.
+        """Check the path; the first beat creates the file.
 
         Raises:
-            InputError: Its directory does not exist.
+            InputError: The file's directory does not exist.
         """
         if path is not None and not path.parent.is_dir():
             raise InputError(f"heartbeat: there is no directory {path.parent}")
         self._path = path
 
     def beat(self) -> None:
-        """Say that the service gets on."""
+        """Record progress."""
         if self._path is not None:
             self._path.touch()

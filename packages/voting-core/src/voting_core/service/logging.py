@@ -1,4 +1,4 @@
-"""structlog set up once for a service: readable on a terminal, JSON lines otherwise."""
+"""Logging through structlog: readable on a terminal, JSON lines otherwise."""
 
 import logging
 import sys
@@ -14,11 +14,11 @@ __all__ = ["configure_logging", "log_above_a_bar"]
 
 
 def configure_logging(settings: LogSettings, service: str) -> None:
-    """Send the service's log, and that of the libraries it uses, to standard error.
+    """Write the logs of the service and its libraries to standard error.
 
     Args:
         settings: Level and format.
-        service: Name that every line carries.
+        service: The service's name, added to every line.
     """
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -40,10 +40,10 @@ def configure_logging(settings: LogSettings, service: str) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    # What libraries say below a warning is of use only when debugging.
+    # Libraries' messages below a warning are useful only for debugging.
     root.setLevel("DEBUG" if settings.level == "debug" else "WARNING")
     if settings.level != "debug":
-        # It warns of what it then tries again; errors it also returns to the caller.
+        # librdkafka warns before it retries, and returns errors to the caller as well.
         logging.getLogger("librdkafka").setLevel("ERROR")
     for package in ("voting_core", service.replace("-", "_")):
         logging.getLogger(package).setLevel(settings.level.upper())
@@ -58,14 +58,14 @@ def configure_logging(settings: LogSettings, service: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
-    # A retry is logged by its caller, in the terms of the service.
+    # Callers log their own retries.
     stamina.instrumentation.set_on_retry_hooks(())
 
 
 @contextmanager
 def log_above_a_bar() -> Iterator[None]:
-    """Let log lines go above rich's progress bar instead of through it, while that is shown."""
-    # While it is shown, rich replaces sys.stderr by a stream that prints above the bar.
+    """Print log lines above rich's progress bar while it is shown."""
+    # rich has replaced sys.stderr by a stream that prints above the bar.
     handlers = [h for h in logging.getLogger().handlers if isinstance(h, logging.StreamHandler)]
     before = [handler.setStream(sys.stderr) for handler in handlers]
     try:

@@ -1,4 +1,4 @@
-"""Showing progress: a bar on a terminal, a log line every few seconds otherwise."""
+"""A progress bar on a terminal, a log line every few seconds otherwise."""
 
 import sys
 import time
@@ -19,19 +19,19 @@ log = structlog.get_logger()
 
 
 class ProgressBar(Protocol):
-    """Shows how far a task is."""
+    """Shows the progress of a task."""
 
     def update(self, done: int, *, position: int | None = None, **figures: int) -> None:
         """Show the progress.
 
         Args:
-            done: Number of items that are done.
+            done: Number of processed items.
             position: Progress in the unit of the task's total; `done` by default.
-            figures: Further numbers to show, by name.
+            figures: Additional numbers to show, by name.
         """
 
     def finish(self, event: str, done: int) -> None:
-        """Show that only a last step remains, named by `event`."""
+        """Show the task's last step, named by `event`."""
 
 
 @attrs.define
@@ -39,9 +39,9 @@ class LogProgress:
     """Logs the progress every few seconds.
 
     Attributes:
-        event: The task, which is the event of the log lines.
-        unit: What the items are, such as `voters`.
-        total: End of the task; None if it is not known.
+        event: The task's name, the event of the log lines.
+        unit: The items' name, such as `voters`.
+        total: End of the task; None if unknown.
         interval: Seconds between two lines.
     """
 
@@ -96,13 +96,13 @@ class _Bar:
 def show_progress(
     event: str, unit: str, total: int | None, console: Console | None = None
 ) -> Iterator[ProgressBar]:
-    """Show the progress of a task as fits the output: as a bar or as log lines.
+    """Show the progress of a task, as a bar or as log lines.
 
     Args:
-        event: What is done, such as `reading`.
-        unit: What the items are, such as `voters`.
-        total: End of the task; None if it is not known.
-        console: Where the bar is drawn; standard error by default.
+        event: The task's name, such as `reading`.
+        unit: The items' name, such as `voters`.
+        total: End of the task; None if unknown.
+        console: Console for the bar; standard error by default.
     """
     is_terminal = sys.stderr.isatty() if console is None else console.is_terminal
     if not is_terminal:

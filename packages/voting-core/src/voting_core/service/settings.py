@@ -1,9 +1,9 @@
-"""Settings shared by the services, and how they are read: options, environment, TOML file.
+"""Settings shared by the services, read from options, environment variables and a TOML file.
 
-An option beats the environment variable of the same name (`--kafka-bootstrap-servers`,
-`VOTING_KAFKA_BOOTSTRAP_SERVERS`), which beats the TOML file that `VOTING_CONFIG` names. There a
-section called like the command (`[voting-consumer]`) beats `[voting]`, which all of them share.
-A variable holds several NAME=VALUE separated by spaces, quoted as in a shell. Settings are read
+In order of precedence: the option (`--kafka-bootstrap-servers`), the environment variable of the
+same name (`VOTING_KAFKA_BOOTSTRAP_SERVERS`), and the TOML file that `VOTING_CONFIG` names, where
+the command's own section (`[voting-consumer]`) precedes the shared one (`[voting]`). A variable
+holds several NAME=VALUE pairs separated by spaces and quoted as in a shell. Settings are read
 once, by the command line, and passed down.
 """
 
@@ -36,16 +36,16 @@ __all__ = [
 
 @attrs.frozen
 class KafkaSettings:
-    """Where Kafka is."""
+    """How to connect to Kafka."""
 
     bootstrap_servers: str = ts.option(
-        default="localhost:9092", help="Kafka brokers to begin with, host:port[,host:port…]."
+        default="localhost:9092", help="Kafka bootstrap servers, host:port[,host:port…]."
     )
 
 
 @attrs.frozen
 class DatabaseSettings:
-    """Where PostgreSQL is."""
+    """How to connect to PostgreSQL."""
 
     url: SecretStr = ts.option(
         default=SecretStr("postgresql://postgres@localhost:5432/voting"),
@@ -54,7 +54,7 @@ class DatabaseSettings:
 
 
 def _one_of(*choices: str) -> Callable[[Any, Any, str], None]:
-    # That of attrs repeats the whole definition of the field in its message.
+    # The validator of attrs repeats the field's whole definition in its message.
     def check(_: Any, attribute: "attrs.Attribute[str]", value: str) -> None:
         if value not in choices:
             raise ValueError(f"{attribute.name}: {value!r} is none of {', '.join(choices)}")
@@ -80,7 +80,7 @@ class LogSettings:
 
 @attrs.frozen
 class DrawSettings:
-    """How a choice is drawn for a voter that brings none."""
+    """How the choice is drawn for a ballot without one."""
 
     seed: str = ts.option(default="voting", help="Seed of the draw: any text.")
     weights: dict[str, float] = ts.option(
@@ -103,30 +103,28 @@ class PollSettings:
     """When ballots may be cast; by default at any time.
 
     Attributes:
-        open: The first moment that counts.
-        close: The first moment that does not count any more.
+        open: The opening, inclusive.
+        close: The closing, exclusive.
     """
 
     open: datetime | None = ts.option(
         default=None,
         validator=_has_offset,
         help="When the polls open, as 2026-11-03T07:00:00-05:00: a ballot with an earlier "
-        "timestamp does not count. By default there is no beginning.",
-        # click's own type reads neither fractions of a second nor a Z.
+        "timestamp does not count. No limit by default.",
+        # click's own type supports neither fractions of a second nor Z.
         click={"type": str, "metavar": "TIME"},
     )
     close: datetime | None = ts.option(
         default=None,
         validator=_has_offset,
         help="When the polls close: a ballot with this timestamp or a later one does not count. "
-        "By default there is no end.",
+        "No limit by default.",
         click={"type": str, "metavar": "TIME"},
     )
 
     @close.validator
-    def _ends_after_beginning(
-        self, attribute: "attrs.Attribute[Any]", close: datetime | None
-    ) -> None:
+    def _check_order(self, attribute: "attrs.Attribute[Any]", close: datetime | None) -> None:
         if close is not None and self.open is not None and close <= self.open:
             raise ValueError(
                 f"polls close: {close.isoformat()} is not after the opening, "
@@ -135,7 +133,7 @@ class PollSettings:
 
     @property
     def hours(self) -> PollingHours:
-        """The rule that these settings make."""
+        """The settings as a rule."""
         return PollingHours(self.open, self.close)
 
 
@@ -145,7 +143,7 @@ SHARED = ("kafka", "database", "draw", "polls", "log")
 
 
 class _SharedFormat(ts.TomlFormat):
-    """The section for all services, of which each takes what it has a setting for."""
+    """The section shared by all services; each ignores the settings that it does not have."""
 
     def __call__(
         self, path: Path, settings_cls: type[Any], options: ts.types.OptionList
@@ -156,11 +154,11 @@ class _SharedFormat(ts.TomlFormat):
 
 
 def settings_options(settings: type[Any], command: str) -> Callable[[Any], Any]:
-    """Return the decorator that turns a settings class into a click command's options.
+    """Return a decorator that adds the fields of a settings class to a click command as options.
 
     Args:
         settings: An attrs class.
-        command: The console script, whose section of the TOML file is read after `[voting]`.
+        command: The console script's name, which is that of its section in the TOML file.
     """
     formats: list[ts.TomlFormat] = [_SharedFormat(SHARED_SECTION)]
     if command != SHARED_SECTION:
@@ -172,16 +170,15 @@ def settings_options(settings: type[Any], command: str) -> Callable[[Any], Any]:
 
     def decorate(function: Any) -> Any:
         try:
-            _see_config(os.environ)
+            _check_config(os.environ)
             return ts.click_options(
                 settings, loaders, converter=_converter(), show_envvars_in_help=True
             )(function)
         except (TsError, ValueError, InputError) as error:
-            # Files and variables are read while commands are defined, which is too early to end
-            # the process.
+            # Files and variables are read while commands are defined, which is too early to exit.
             message = str(error)
             if isinstance(error, ValueError):
-                message += f"; it comes from a VOTING_* variable, or from the file of {CONFIG}"
+                message += f"; set by a VOTING_* variable or in the file of {CONFIG}"
 
             @functools.wraps(function)
             def refuse(*args: Any, **kwargs: Any) -> None:
@@ -192,8 +189,8 @@ def settings_options(settings: type[Any], command: str) -> Callable[[Any], Any]:
     return decorate
 
 
-def _see_config(environ: Mapping[str, str]) -> None:
-    # To go on with the defaults would be to count by other rules than those that were written.
+def _check_config(environ: Mapping[str, str]) -> None:
+    # typed-settings ignores a missing file and would count by the default rules.
     path = environ.get(CONFIG)
     if path and not Path(path).is_file():
         raise InputError(f"{CONFIG} names {path}, which is no file")
@@ -201,7 +198,7 @@ def _see_config(environ: Mapping[str, str]) -> None:
 
 def _converter() -> Any:
     converter = get_default_cattrs_converter()
-    # With detailed validation the message of a validator in a nested class would be lost.
+    # Detailed validation loses the message of a validator in a nested class.
     converter.detailed_validation = False
 
     def pairs(value: Any, kind: Any) -> dict[Any, Any]:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a request to stop."""
+"""SIGTERM and SIGINT as a request to stop gracefully."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ class StopRequested(BaseException):
 
 
 class StopSignal:
-    """Remembers that the process was asked to stop; a second signal ends the process at once.
+    """A request to stop; a second signal terminates the process immediately.
 
     Attributes:
         signum: The signal that was received, or None.
@@ -28,12 +28,12 @@ class StopSignal:
 
     @property
     def requested(self) -> bool:
-        """Whether the process was asked to stop."""
+        """Whether a signal was received."""
         return self.signum is not None
 
     @property
     def exit_code(self) -> int:
-        """The exit code that a shell reports for a process ended by this signal; 0 without one."""
+        """The shell's exit code for a process terminated by the signal; 0 without a signal."""
         return 0 if self.signum is None else 128 + self.signum
 
     def request(self, signum: int, _: FrameType | None = None) -> None:
@@ -51,12 +51,12 @@ class StopSignal:
             raise StopRequested
 
     def on_request(self, callback: Callable[[], object]) -> None:
-        """Call a function from the signal handler, which must not block."""
+        """Register a function for the signal handler to call; it must not block."""
         self._callbacks.append(callback)
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Run a block that may be abandoned at any point.
+        """Run a block that a signal may abort at any point.
 
         Raises:
             StopRequested: A signal was received before or during the block.

@@ -1,4 +1,4 @@
-"""Where voters come from: one module a source, all behind one protocol."""
+"""Sources of voters: one module per source, all with one protocol."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
@@ -9,27 +9,27 @@ __all__ = ["Registration", "Source"]
 
 
 class Registration(NamedTuple):
-    """Somebody on the register, and whether a ballot of theirs is sent."""
+    """A voter to register, and whether the voter casts a ballot."""
 
     voter: Voter
-    votes: bool
+    casts_ballot: bool
 
 
 class Source(Protocol):
-    """Voters in an order that is the same at every run.
+    """Voters, in the same order in every run.
 
     Attributes:
-        candidates: The candidates that the source brings; empty when any will do.
-        brings_choices: Whether each voter carries the choice; else the consumer draws it.
-        expected: How many ballots it will send, those of people it may have to skip included.
-        skipped: How many people could not be used so far.
+        candidates: The candidates of the source; empty if it works with any.
+        has_choices: Whether each voter has a choice; otherwise the consumer draws it.
+        expected: Number of ballots, including those of malformed people that will be skipped.
+        skipped: Number of malformed people skipped so far.
     """
 
     @property
     def candidates(self) -> Sequence[Candidate]: ...  # noqa: D102
 
     @property
-    def brings_choices(self) -> bool: ...  # noqa: D102
+    def has_choices(self) -> bool: ...  # noqa: D102
 
     @property
     def expected(self) -> int: ...  # noqa: D102
@@ -38,14 +38,14 @@ class Source(Protocol):
     def skipped(self) -> int: ...  # noqa: D102
 
     def prepare(self) -> None:
-        """See that the source can deliver, before anything is written.
+        """Check that the source is usable, before anything is written.
 
         Raises:
-            SetupError: It cannot.
+            SetupError: It is not.
         """
 
     def registrations(self) -> Iterator[Registration]:
-        """Yield everybody, in bounded memory."""
+        """Yield all voters, in bounded memory."""
 
     def close(self) -> None:
-        """Let go of what `prepare` and `registrations` opened."""
+        """Release what `prepare` and `registrations` opened."""

@@ -9,29 +9,29 @@ import structlog
 
 from voting_core.exceptions import InputError
 from voting_core.models import Address, Candidate, Voter
-from voting_producer.slices import WHOLE, Slice
+from voting_producer.shards import WHOLE, Shard
 from voting_producer.sources import Registration
 from voting_producer.sources.random_user_api import MAX_PAGE, RandomUserApi
 
 __all__ = ["MalformedPersonError", "RandomUserSource", "voter_from"]
 
-# Ids longer than this are no ids of the API; core refuses them too.
-_LONGEST_ID = 256
+# Core refuses longer ids; those of the API have 36 characters.
+_MAX_ID_LENGTH = 256
 
-_log = structlog.get_logger()
+log = structlog.get_logger()
 
 
 class MalformedPersonError(ValueError):
-    """A person lacks what a voter needs; the message names the field, never what it holds."""
+    """A person lacks a field of a voter; the message names the field, never its value."""
 
 
 def voter_from(person: Any) -> Voter:
-    """Return the voter that a person of the API becomes.
+    """Return a person of the API as a voter.
 
-    Of `login` only `uuid` and `username` are looked at; passwords and hashes go no further.
+    Of `login` only `uuid` and `username` are read; passwords and hashes are dropped.
 
     Args:
-        person: One entry of `results`, as parsed from JSON.
+        person: One entry of `results`, parsed from JSON.
 
     Raises:
         MalformedPersonError: A required field is missing or empty, or a field has a wrong type.
@@ -41,12 +41,12 @@ def voter_from(person: Any) -> Voter:
     try:
         date_of_birth = date.fromisoformat(born[:10])
     except ValueError:
-        raise MalformedPersonError("dob.date is no date") from None
+        raise MalformedPersonError("dob.date is not a date") from None
     name = f"{first} {last}".strip()
     if not name:
         raise MalformedPersonError("name is empty")
     voter_id = _required(person, "login", "uuid")
-    if len(voter_id) > _LONGEST_ID:
+    if len(voter_id) > _MAX_ID_LENGTH:
         raise MalformedPersonError("login.uuid is too long")
     street = f"{_text(person, 'location', 'street', 'number')} " + _text(
         person, "location", "street", "name"
@@ -78,23 +78,23 @@ def _field(person: Any, path: tuple[str, ...]) -> Any:
         if value is None:
             return None
         if not isinstance(value, dict):
-            raise MalformedPersonError(f"{'.'.join(path)} is not where it should be")
+            raise MalformedPersonError(f"{'.'.join(path)} is not in an object")
         value = value.get(name)
     return value
 
 
 def _text(person: Any, *path: str) -> str:
-    """Return a text; a number, as some countries' postcodes are, as text; nothing as empty."""
+    """Return a string or integer (some postcodes are) as a string, a missing value as empty."""
     value = _field(person, path)
     if value is None:
         return ""
     if type(value) is int:
         return str(value)
     if not isinstance(value, str):
-        raise MalformedPersonError(f"{'.'.join(path)} is no text")
-    # JSON can hold these, a database cannot.
+        raise MalformedPersonError(f"{'.'.join(path)} is not a string")
+    # JSON can contain these, PostgreSQL cannot store them.
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise MalformedPersonError(f"{'.'.join(path)} holds a character that cannot be stored")
+        raise MalformedPersonError(f"{'.'.join(path)} contains a character that cannot be stored")
     return value.strip()
 
 
@@ -112,28 +112,27 @@ def _age(person: Any) -> int | None:
 
 @attrs.define
 class RandomUserSource:
-    """Asks for so many people, page by page; see `Source`.
+    """Requests people page by page; see `Source`.
 
-    Fewer people than fit on a page are asked for as one page of that size; otherwise all pages are
-    of one size, because who is on a page may depend on it.
+    All pages have the same size, because the people on a page may depend on it. If all people fit
+    on one page, it has the size of their number.
 
     Attributes:
-        api: Where to ask.
-        voters: How many people to ask for, all slices together.
-        page_size: People on a page, 1 to 5,000.
-        slice: Which of the pages to ask for.
-        skipped: People that were malformed.
+        api: The connection to the API.
+        voters: Number of people to request, in all shards together.
+        page_size: People per page, 1 to 5,000.
+        shard: Which of the pages to request.
 
     Raises:
-        InputError: So many people do not fit on the pages that the API has.
+        InputError: The API does not have enough pages.
     """
 
     api: RandomUserApi
     voters: int
     page_size: int = 1000
-    slice: Slice = WHOLE
+    shard: Shard = WHOLE
     candidates: tuple[Candidate, ...] = attrs.field(default=(), init=False)
-    brings_choices: bool = attrs.field(default=False, init=False)
+    has_choices: bool = attrs.field(default=False, init=False)
     skipped: int = attrs.field(default=0, init=False)
     _first_page: list[Registration] | None = attrs.field(default=None, init=False)
 
@@ -146,16 +145,16 @@ class RandomUserSource:
 
     @property
     def expected(self) -> int:
-        """How many people the slice's pages have."""
+        """Number of people on the pages of the shard."""
         return sum(self._people_on(page) for page in self._pages)
 
     def prepare(self) -> None:
-        """Fetch the slice's first page; a slice may have none."""
+        """Fetch the first page of the shard, if it has one."""
         if self._first_page is None and self._pages:
             self._first_page = self._fetch(self._pages[0])
 
     def registrations(self) -> Iterator[Registration]:
-        """Yield the people who are well-formed; the others count as skipped."""
+        """Yield the people that are well-formed; the others are skipped."""
         self.prepare()
         current, self._first_page = self._first_page or [], None
         yield from current
@@ -168,9 +167,9 @@ class RandomUserSource:
 
     @property
     def _pages(self) -> Sequence[int]:
-        """The numbers of the slice's pages; the API counts from 1."""
+        """The page numbers of the shard; the API counts from 1."""
         pages = -(-self.voters // self.page_size)
-        return [position + 1 for position in self.slice.within(range(pages))]
+        return [position + 1 for position in self.shard.within(range(pages))]
 
     def _people_on(self, page: int) -> int:
         return min(self.page_size, self.voters - (page - 1) * self.page_size)
@@ -179,17 +178,17 @@ class RandomUserSource:
         people = self.api.people(page, min(self.page_size, self.voters))
         wanted = people[: self._people_on(page)]
         voters: dict[str, Voter] = {}
-        faults: list[str] = []
+        problems: list[str] = []
         for number, person in enumerate(wanted, start=1):
             try:
                 voter = voter_from(person)
                 if voter.voter_id in voters:
-                    raise MalformedPersonError("login.uuid is that of somebody else on the page")
+                    raise MalformedPersonError("login.uuid occurs twice on the page")
             except MalformedPersonError as error:
-                faults.append(f"person {number}: {error}")
+                problems.append(f"person {number}: {error}")
             else:
                 voters[voter.voter_id] = voter
-        if faults:
-            self.skipped += len(faults)
-            _log.warning("people skipped", page=page, skipped=len(faults), first=faults[0])
+        if problems:
+            self.skipped += len(problems)
+            log.warning("people skipped", page=page, skipped=len(problems), first=problems[0])
         return [Registration(voter, True) for voter in voters.values()]

@@ -1,136 +1,41 @@
-"""Asking the Random User API for pages of people, and knowing its ways.
+"""A client of the Random User API.
 
-The rules are those of version 1.4, which the path pins:
+It follows the behaviour of version 1.4, which the path pins:
 
-* more than 5,000 `results` silently give 1 person, a page over 10,000 silently gives page 1:
-  neither is ever asked for, and every answer is checked against the question;
-* one address gets 20,000 people in 5 minutes, then status 429 with `{"error": …}`: waited out;
-* the same seed, page and number of results give the same people.
+* More than 5,000 `results` silently give 1 person, and a page above 10,000 silently gives page 1.
+  Neither is requested, and every response is checked against its request.
+* An address gets 20,000 people in 5 minutes, then status 429 with `{"error": …}`. The client waits.
+* The same seed, page and number of results give the same people.
 """
 
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any
 
-import attrs
 import httpx
 import stamina
-import structlog
 
 from voting_core.exceptions import InputError, SetupError, UnreachableError
+from voting_producer.sources.random_user_retries import (
+    RateLimitedError,
+    RequestFailedError,
+    RetryLimits,
+    RetrySchedule,
+    parse_retry_after,
+)
 
-__all__ = ["MAX_PAGE", "MAX_PAGE_SIZE", "ApiError", "Patience", "RandomUserApi"]
+__all__ = ["MAX_PAGE", "MAX_PAGE_SIZE", "ApiError", "RandomUserApi"]
 
 VERSION = "1.4"
 MAX_PAGE_SIZE = 5000
 MAX_PAGE = 10_000
 FIELDS = "gender,name,location,email,login,dob,phone,picture,nat"
 
-_log = structlog.get_logger()
-
 
 class ApiError(SetupError):
-    """The API answers, but not with what it was asked for."""
-
-
-@attrs.frozen
-class Patience:
-    """How long an API that fails is asked again.
-
-    Attributes:
-        attempts: Times that one page is asked for when the API fails or does not answer.
-        backoff: Seconds before the second attempt; doubled before each further one.
-        longest_backoff: Most seconds between two attempts.
-        limit_interval: Seconds between two attempts while the rate limit holds, if the API does
-            not say how long.
-        limit_total: Most seconds to wait for the rate limit to pass; its window is 300.
-        timeout: Seconds without an answer after which an attempt has failed.
-    """
-
-    attempts: int = 6
-    backoff: float = 0.5
-    longest_backoff: float = 8.0
-    limit_interval: float = 15.0
-    limit_total: float = 330.0
-    timeout: float = 30.0
-
-
-class _FailedError(Exception):
-    """The API did not answer, or with a failure of its own: worth another attempt."""
-
-
-class _LimitedError(Exception):
-    """The rate limit holds."""
-
-    def __init__(self, retry_after: float | None) -> None:
-        super().__init__("its rate limit holds (status 429)")
-        self.retry_after = retry_after
-
-
-@attrs.define
-class _Retries:
-    """Decides after each failed attempt for one page how long to wait, and when to give up."""
-
-    url: str
-    patience: Patience
-    failures: int = 0
-    limited_since: float | None = None
-
-    def __call__(self, error: Exception) -> float | Literal[False]:
-        match error:
-            case _LimitedError():
-                return self._wait_out_limit(error)
-            case _FailedError():
-                return self._back_off(error)
-        return False
-
-    def _back_off(self, error: _FailedError) -> float | Literal[False]:
-        self.failures += 1
-        if self.failures >= self.patience.attempts:
-            return False
-        wait = min(
-            self.patience.backoff * 2.0 ** (self.failures - 1), self.patience.longest_backoff
-        )
-        _log.warning(
-            "the Random User API fails, asking again",
-            url=self.url,
-            reason=str(error),
-            attempt=f"{self.failures} of {self.patience.attempts}",
-            wait_seconds=wait,
-        )
-        return wait
-
-    def _wait_out_limit(self, error: _LimitedError) -> float | Literal[False]:
-        now = time.monotonic()
-        if self.limited_since is None:
-            self.limited_since = now
-        waited = now - self.limited_since
-        wait = self.patience.limit_interval if error.retry_after is None else error.retry_after
-        if waited + wait > self.patience.limit_total:
-            return False
-        _log.warning(
-            "waiting for the Random User API's rate limit to pass",
-            url=self.url,
-            waited_seconds=round(waited),
-            wait_seconds=round(wait, 1),
-        )
-        return wait
+    """The API responds, but not with what was requested."""
 
 
 class RandomUserApi:
-    """A connection to the API, or to something that answers like it.
-
-    Args:
-        base_url: Where it is, without the path of the version.
-        seed: Text that decides who the people are.
-        nationalities: Only people of these, as comma-separated codes; empty for any.
-        patience: How long it is asked again when it fails.
-
-    Raises:
-        InputError: The address is no http(s) URL, or the seed is empty.
-    """
+    """A connection to the API or to a compatible server."""
 
     def __init__(
         self,
@@ -138,94 +43,107 @@ class RandomUserApi:
         *,
         seed: str,
         nationalities: str = "",
-        patience: Patience | None = None,
+        limits: RetryLimits | None = None,
     ) -> None:
+        """Connect at the first request.
+
+        Args:
+            base_url: Address, without the path of the version.
+            seed: Any text; the same seed gives the same people.
+            nationalities: Comma-separated codes of the nationalities to request; empty for any.
+            limits: How often and how long a failed request is repeated.
+
+        Raises:
+            InputError: The address is not an http(s) URL, or the seed is empty.
+        """
         try:
             base = httpx.URL(base_url)
         except httpx.InvalidURL as error:
             raise InputError(f"API address {base_url!r}: {error}") from error
         if base.scheme not in ("http", "https") or not base.host:
-            raise InputError("the API's address is no http:// or https:// URL")
+            raise InputError("the API's address is not an http:// or https:// URL")
         if not seed:
-            raise InputError("the Random User API needs a seed that is not empty")
-        self._patience = patience or Patience()
+            raise InputError("the Random User API needs a non-empty seed")
+        self._limits = limits or RetryLimits()
         self._seed = seed
         self._nationalities = [
             nat.strip().upper() for nat in nationalities.split(",") if nat.strip()
         ]
         self._endpoint = base.copy_with(path=f"{base.path.rstrip('/')}/api/{VERSION}/")
-        # A user name and password in the address are for the server, not for logs and messages.
+        # Without the user name and password, which must not appear in logs and messages.
         self.url = str(self._endpoint.copy_with(userinfo=b""))
-        self._client = httpx.Client(timeout=self._patience.timeout)
+        self._client = httpx.Client(timeout=self._limits.request_timeout)
 
     def people(self, page: int, count: int) -> list[Any]:
-        """Return one page of people as the API describes them, secrets included: drop those.
+        """Return one page of people as the API describes them, with secrets that must be dropped.
 
         Args:
             page: Number of the page, from 1 to `MAX_PAGE`.
-            count: People on each page, from 1 to `MAX_PAGE_SIZE`.
+            count: People per page, from 1 to `MAX_PAGE_SIZE`.
 
         Raises:
-            UnreachableError: It kept failing, or its rate limit did not pass.
-            ApiError: The answer is not what was asked for.
+            UnreachableError: The API kept failing, or its rate limit applied for too long.
+            ApiError: The response is not what was requested.
         """
         if not (1 <= page <= MAX_PAGE and 1 <= count <= MAX_PAGE_SIZE):
             raise ValueError(f"page {page} of {count} people is beyond the API's limits")
-        retries = _Retries(self.url, self._patience)
+        schedule = RetrySchedule(self.url, self._limits)
         try:
-            for attempt in stamina.retry_context(retries, attempts=None, timeout=None):
+            for attempt in stamina.retry_context(schedule, attempts=None, timeout=None):
                 with attempt:
-                    return self._checked(self._ask(page, count), page, count)
-        except _LimitedError as error:
-            asks = (
+                    return self._check(self._request(page, count), page, count)
+        except RateLimitedError as error:
+            wait = (
                 "" if error.retry_after is None else f" and asks for {error.retry_after:.0f} s more"
             )
             raise UnreachableError(
-                f"the Random User API at {self.url} keeps its rate limit up{asks}; "
-                f"at most {self._patience.limit_total:.0f} s are waited"
+                f"the Random User API at {self.url} still applies its rate limit{wait}; "
+                f"the maximum wait is {self._limits.rate_limit_timeout:.0f} s"
             ) from error
-        except _FailedError as error:
+        except RequestFailedError as error:
             raise UnreachableError(
-                f"the Random User API at {self.url} fails, "
-                f"{self._patience.attempts} attempts: {error}"
+                f"the Random User API at {self.url} failed {self._limits.attempts} times: {error}"
             ) from error
-        raise AssertionError("retrying ends with a result or an error")
+        raise AssertionError("a retry ends with a result or an error")
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
 
-    def _ask(self, page: int, count: int) -> dict[str, Any]:
+    def _request(self, page: int, count: int) -> dict[str, Any]:
         params = {"results": str(count), "seed": self._seed, "page": str(page), "inc": FIELDS}
         if self._nationalities:
             params["nat"] = ",".join(self._nationalities)
         try:
             response = self._client.get(self._endpoint, params=params)
         except httpx.TimeoutException as error:
-            raise _FailedError(f"no answer within {self._patience.timeout:g} s") from error
+            raise RequestFailedError(
+                f"no response within {self._limits.request_timeout:g} s"
+            ) from error
         except httpx.TransportError as error:
-            raise _FailedError(str(error) or type(error).__name__) from error
+            raise RequestFailedError(str(error) or type(error).__name__) from error
         except httpx.DecodingError as error:
             raise ApiError(f"the Random User API at {self.url}: {error}") from error
         return _read(response, self.url)
 
-    def _checked(self, answer: dict[str, Any], page: int, count: int) -> list[Any]:
-        results, info = answer.get("results"), answer.get("info")
+    def _check(self, body: dict[str, Any], page: int, count: int) -> list[Any]:
+        """Return the people in a response that matches its request."""
+        results, info = body.get("results"), body.get("info")
         if not isinstance(results, list) or not isinstance(info, dict):
             raise ApiError(
-                f"the Random User API at {self.url}: the answer lacks 'results' or 'info'"
+                f"the Random User API at {self.url}: the response lacks 'results' or 'info'"
             )
-        for what, asked, came in (
+        for what, requested, received in (
             ("version", VERSION, info.get("version")),
             ("seed", self._seed, info.get("seed")),
             ("page", page, info.get("page")),
             ("results", count, info.get("results")),
             ("people", count, len(results)),
         ):
-            if str(came) != str(asked):
+            if str(received) != str(requested):
                 raise ApiError(
-                    f"the Random User API at {self.url}: asked for {what} {asked}, "
-                    f"got {_short(came)}"
+                    f"the Random User API at {self.url}: asked for {what} {requested}, "
+                    f"got {_short(received)}"
                 )
         for person in results if self._nationalities else ():
             nat = person.get("nat") if isinstance(person, dict) else None
@@ -240,35 +158,21 @@ class RandomUserApi:
 def _read(response: httpx.Response, url: str) -> dict[str, Any]:
     status = response.status_code
     if status == 429:
-        raise _LimitedError(_retry_after(response.headers.get("Retry-After")))
+        raise RateLimitedError(parse_retry_after(response.headers.get("Retry-After")))
     if status >= 500:
-        raise _FailedError(f"status {status}")
+        raise RequestFailedError(f"status {status}")
     try:
-        answer = response.json()
+        body = response.json()
     except ValueError as error:
         if status != 200:
             raise ApiError(f"the Random User API at {url}: status {status}") from error
-        raise ApiError(f"the Random User API at {url}: the answer is not JSON") from error
-    said = f": {_short(answer['error'])}" if isinstance(answer, dict) and "error" in answer else ""
-    if status != 200 or said:
-        raise ApiError(f"the Random User API at {url}: status {status}{said}")
-    if not isinstance(answer, dict):
-        raise ApiError(f"the Random User API at {url}: the answer is no JSON object")
-    return answer
-
-
-def _retry_after(header: str | None, now: Callable[[], datetime] | None = None) -> float | None:
-    """Return the seconds that a Retry-After header asks for: a number of them, or a date."""
-    if header is None:
-        return None
-    if header.strip().isdecimal():
-        return float(header)
-    try:
-        moment = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    present = now() if now else datetime.now(UTC)
-    return max(0.0, (moment.astimezone(UTC) - present).total_seconds())
+        raise ApiError(f"the Random User API at {url}: the response is not JSON") from error
+    reason = f": {_short(body['error'])}" if isinstance(body, dict) and "error" in body else ""
+    if status != 200 or reason:
+        raise ApiError(f"the Random User API at {url}: status {status}{reason}")
+    if not isinstance(body, dict):
+        raise ApiError(f"the Random User API at {url}: the response is not a JSON object")
+    return body
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The rehearsal: voters who vote as a results file says, one for every `scale` votes in it."""
+"""Voters that reproduce a results file: one for every `scale` votes in it."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
@@ -8,21 +8,20 @@ import attrs
 
 from voting_core.models import Candidate
 from voting_producer.candidates import candidate_id
-from voting_producer.people import DIGEST_BYTES, invent_voter
-from voting_producer.slices import WHOLE, Slice
+from voting_producer.people import DIGEST_BYTES, find_state, invent_voter
+from voting_producer.shards import WHOLE, Shard
 from voting_producer.sources import Registration
 from voting_producer.sources.results_file import ResultRow, ResultsFile
-from voting_producer.states import find_state
 
 __all__ = ["ResultsSource", "voters_per_row"]
 
 
 def voters_per_row(rows: Iterable[ResultRow], scale: int) -> Iterator[tuple[ResultRow, int]]:
-    """Yield each row with the number of voters it gives.
+    """Yield each row with its number of voters.
 
-    With c votes of the same candidate and state in the rows before, a row of v votes gives
-    ⌊(c+v)/scale⌋ - ⌊c/scale⌋ voters. So the voters of a candidate in a state add up to exactly
-    ⌊total/scale⌋, however the total is spread over rows.
+    A row of v votes yields ⌊(c+v)/scale⌋ - ⌊c/scale⌋ voters, where c is the votes of the same
+    candidate and state in earlier rows. Each candidate's total in a state is therefore exactly
+    ⌊total/scale⌋.
     """
     seen: dict[tuple[str, str], int] = {}
     for row in rows:
@@ -38,16 +37,16 @@ class ResultsSource:
 
     Attributes:
         file: The file, read and checked.
-        scale: Votes in the file for each voter.
-        slice: Which of the voters are sent, counted in the order of the file.
+        scale: Number of votes in the file per voter.
+        shard: Which of the voters to yield, counted in the order of the file.
     """
 
     file: ResultsFile
     scale: int
-    slice: Slice = WHOLE
+    shard: Shard = WHOLE
     candidates: tuple[Candidate, ...] = attrs.field(init=False)
     expected: int = attrs.field(init=False)
-    brings_choices: bool = attrs.field(default=True, init=False)
+    has_choices: bool = attrs.field(default=True, init=False)
     skipped: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -55,13 +54,13 @@ class ResultsSource:
             Candidate(candidate_id(name), name, party) for name, party in self.file.parties.items()
         )
         voters = sum(voters for _, voters in voters_per_row(self.file.rows, self.scale))
-        self.expected = self.slice.size(voters)
+        self.expected = self.shard.size(voters)
 
     def prepare(self) -> None:
         """Do nothing: the file was checked when it was read."""
 
     def registrations(self) -> Iterator[Registration]:
-        """Yield the voters row by row; everybody votes."""
+        """Yield the voters row by row; each casts a ballot."""
         state_of = cache(find_state)
         ids = {candidate.candidate_name: candidate.candidate_id for candidate in self.candidates}
         seed = hashlib.blake2b(digest_size=DIGEST_BYTES)
@@ -71,10 +70,10 @@ class ResultsSource:
             state, choice = state_of(row.state), ids[row.candidate]
             row_seed = seed.copy()
             row_seed.update(f"{row.number}:".encode())
-            for position in self.slice.within(range(first, first + voters)):
-                person = row_seed.copy()
-                person.update(b"%d" % (position - first))
-                yield Registration(invent_voter(person.digest(), state, choice), True)
+            for position in self.shard.within(range(first, first + voters)):
+                voter = row_seed.copy()
+                voter.update(b"%d" % (position - first))
+                yield Registration(invent_voter(voter.digest(), state, choice), True)
             first += voters
 
     def close(self) -> None:

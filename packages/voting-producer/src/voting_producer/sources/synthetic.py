@@ -1,4 +1,4 @@
-"""Offline voters made up from a seed: who they are, where they live, and whether they vote."""
+"""Synthetic voters from a seed, without a network."""
 
 import hashlib
 from collections.abc import Iterator
@@ -6,8 +6,14 @@ from collections.abc import Iterator
 import attrs
 
 from voting_core.models import Candidate
-from voting_producer.people import DIGEST_BYTES, age_of, invent_voter, sample_state, sample_turnout
-from voting_producer.slices import WHOLE, Slice
+from voting_producer.people import (
+    DIGEST_BYTES,
+    invent_voter,
+    sample_age,
+    sample_state,
+    sample_turnout,
+)
+from voting_producer.shards import WHOLE, Shard
 from voting_producer.sources import Registration
 
 __all__ = ["SyntheticSource"]
@@ -15,44 +21,45 @@ __all__ = ["SyntheticSource"]
 
 @attrs.define
 class SyntheticSource:
-    """Walks through an endless register until enough of those on it have voted; see `Source`.
+    """Yields voters of an endless register until enough of them cast a ballot; see `Source`.
 
     Attributes:
-        seed: Any text; the same seed gives the same people in the same order.
-        voters: How many people vote, all slices together.
-        slice: Which of those who vote are sent; who stays at home goes with the next who votes.
+        seed: Any text; the same seed gives the same voters in the same order.
+        voters: Number of voters that cast a ballot, in all shards together.
+        shard: Which of these voters to yield. A voter without a ballot belongs to the shard of the
+            next voter with one.
     """
 
     seed: str
     voters: int
-    slice: Slice = WHOLE
+    shard: Shard = WHOLE
     candidates: tuple[Candidate, ...] = attrs.field(default=(), init=False)
-    brings_choices: bool = attrs.field(default=False, init=False)
+    has_choices: bool = attrs.field(default=False, init=False)
     skipped: int = attrs.field(default=0, init=False)
 
     @property
     def expected(self) -> int:
-        """How many ballots the slice has."""
-        return self.slice.size(self.voters)
+        """Number of ballots in the shard."""
+        return self.shard.size(self.voters)
 
     def prepare(self) -> None:
-        """Do nothing: all that is needed is here."""
+        """Do nothing: the source needs nothing but the seed."""
 
     def registrations(self) -> Iterator[Registration]:
-        """Yield everybody on the register up to the last who votes, if in the slice."""
-        # The seed is hashed for itself, so that no seed can run into the numbers of another.
+        """Yield the voters of the shard, with and without a ballot."""
+        # Hashed by itself, so that seed 1 with number 11 differs from seed 11 with number 1.
         seed = hashlib.blake2b(digest_size=DIGEST_BYTES)
         seed.update(hashlib.sha256(self.seed.encode()).digest())
-        voted = number = 0
-        while voted < self.voters:
-            person = seed.copy()
-            person.update(b"%d" % number)
-            digest = person.digest()
+        ballots = number = 0
+        while ballots < self.voters:
+            voter = seed.copy()
+            voter.update(b"%d" % number)
+            digest = voter.digest()
             state = sample_state(digest)
-            votes = sample_turnout(digest, state, age_of(digest))
-            if voted in self.slice:
-                yield Registration(invent_voter(digest, state), votes)
-            voted += votes
+            casts_ballot = sample_turnout(digest, state, sample_age(digest))
+            if ballots in self.shard:
+                yield Registration(invent_voter(digest, state), casts_ballot)
+            ballots += casts_ballot
             number += 1
 
     def close(self) -> None:

@@ -7,9 +7,9 @@ CREATE TABLE candidates (
     photo_url          text NOT NULL DEFAULT ''
 );
 
--- The aggregates carry the name and the party beside the id. Were they to change during a count,
--- one candidate would be counted as two; correcting them means deleting and adding the candidate,
--- which the votes' foreign key allows only before the first vote.
+-- The aggregates carry the name and the party beside the id, so a change during the count would
+-- split a candidate in two. To correct them, delete and add the candidate again, which the votes'
+-- foreign key allows only before the first vote.
 CREATE FUNCTION forbid_candidate_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'the name and party of candidate % are fixed once registered',
@@ -42,8 +42,8 @@ CREATE TABLE voters (
     registered_age      integer
 );
 
--- One row a voter: the primary key is the one-person-one-vote rule. State, gender and age are
--- those of the register at the decision, so that what is published again is what was decided.
+-- One row per voter: the primary key is the one-person-one-vote rule. State, gender and age are
+-- the register's at the time of the decision, so that republishing repeats the decision.
 CREATE TABLE votes (
     voter_id         text PRIMARY KEY REFERENCES voters,
     candidate_id     text NOT NULL REFERENCES candidates,

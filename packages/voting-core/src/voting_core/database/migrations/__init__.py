@@ -1,4 +1,4 @@
-"""The numbered schema changes, applied in order, each once."""
+"""The numbered migrations, each applied once, in order."""
 
 import re
 from importlib.resources import files
@@ -10,7 +10,7 @@ from voting_core.exceptions import SchemaError
 
 __all__ = ["Migration", "applied_version", "check_schema", "migrate", "migrations"]
 
-# Any number will do, as long as every `voting init` takes the same lock.
+# An arbitrary number that identifies the advisory lock.
 _LOCK = 0x766F7465
 
 _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
@@ -21,9 +21,9 @@ class Migration:
     """One schema change.
 
     Attributes:
-        version: Number, counted from 1 without gaps.
-        name: What it does.
-        sql: Statements, executed in one transaction with the record that they ran.
+        version: Number, from 1 without gaps.
+        name: Short description.
+        sql: Statements, executed in one transaction.
     """
 
     version: int
@@ -32,7 +32,7 @@ class Migration:
 
 
 def migrations() -> tuple[Migration, ...]:
-    """Return all known schema changes in order."""
+    """Return all migrations in order."""
     found = []
     for file in files(__name__).iterdir():
         if match := _NAME.fullmatch(file.name):
@@ -41,7 +41,7 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def applied_version(conn: psycopg.Connection) -> int:
-    """Return the number of the last change that the database has seen; 0 for an empty one."""
+    """Return the version of the database's schema; 0 for an empty database."""
     row = conn.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
     if row is None or not row[0]:
         return 0
@@ -50,7 +50,7 @@ def applied_version(conn: psycopg.Connection) -> int:
 
 
 def migrate(conn: psycopg.Connection) -> list[Migration]:
-    """Apply the changes that the database has not seen yet, and return them."""
+    """Apply the missing migrations and return them."""
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         conn.execute(
@@ -71,10 +71,10 @@ def migrate(conn: psycopg.Connection) -> list[Migration]:
 
 
 def check_schema(conn: psycopg.Connection) -> None:
-    """See that the database has every schema change that this program knows.
+    """Check that the database has every migration.
 
     Raises:
-        SchemaError: It is older.
+        SchemaError: The schema is missing or older.
     """
     needed, found = migrations()[-1].version, applied_version(conn)
     if found < needed:

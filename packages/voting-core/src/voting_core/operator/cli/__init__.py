@@ -1,13 +1,16 @@
-"""The operator's command `voting`: one module for each kind of command."""
+"""The operator's command `voting`: one module per command, or per pair of similar commands."""
 
 import click
 
+from voting_core.operator.cli import (
+    certify_export,
+    import_register,
+    init_reset,
+    reconcile,
+    status,
+    verify,
+)
 from voting_core.operator.cli.base import COMMAND
-from voting_core.operator.cli.check import status
-from voting_core.operator.cli.reconciliation import reconcile
-from voting_core.operator.cli.register import import_
-from voting_core.operator.cli.results import certify, export, verify
-from voting_core.operator.cli.setup import init, reset
 from voting_core.service.cli import run_command
 
 __all__ = ["cli", "main"]
@@ -19,7 +22,16 @@ def cli() -> None:
     """Set up, watch and check an election."""
 
 
-for command in (init, import_, reset, status, reconcile, certify, export, verify):
+for command in (
+    init_reset.init,
+    import_register.import_,
+    init_reset.reset,
+    status.status,
+    reconcile.reconcile,
+    certify_export.certify,
+    certify_export.export,
+    verify.verify,
+):
     cli.add_command(command)
 
 

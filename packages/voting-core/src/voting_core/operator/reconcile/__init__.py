@@ -1,14 +1,14 @@
-"""Do the places that hold the votes agree, and is what differs merely on its way?"""
+"""Comparing the data stores that hold votes; what is in flight is not a disagreement."""
 
-from voting_core.operator.reconcile.difference import Difference, Findings
-from voting_core.operator.reconcile.run import Recount, reconcile
-from voting_core.operator.reconcile.verdict import InFlight, Reconciliation
+from voting_core.operator.reconcile.differences import Difference, Findings
+from voting_core.operator.reconcile.outcome import InFlight, Reconciliation
+from voting_core.operator.reconcile.run import RecountRules, reconcile
 
 __all__ = [
     "Difference",
     "Findings",
     "InFlight",
     "Reconciliation",
-    "Recount",
+    "RecountRules",
     "reconcile",
 ]

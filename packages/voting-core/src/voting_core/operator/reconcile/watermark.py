@@ -1,9 +1,9 @@
-"""How far the count is published: what has to be in every place, and what may be on its way.
+"""The watermark of each partition: below it, decisions are final and must be in every data store.
 
-The order of reading makes it right. `voting_progress` is read before the topics: what it says is
-published is then found on them. The tables are read after the topics: what was published had been
-decided before. So a decision below the progress must be published, a published one must be
-decided, and a decision beyond the progress may be published or not.
+The order of reading makes the comparison correct. The checkpoints are read before the output
+topics, so what they cover is found there. The tables are read after the topics, so the decision on
+every published record is found there. Decisions beyond the watermark are in flight: they may be
+published or not.
 """
 
 from collections.abc import Mapping
@@ -13,17 +13,22 @@ import psycopg
 
 from voting_core.checkpoint import OutputPosition, PartitionCheckpoint
 
-__all__ = ["PartitionWatermark", "partition_watermarks", "store_watermarks"]
+_DECIDED = """(SELECT d.* FROM {table} d JOIN watermarks w ON w.topic_id = d.source_topic_id
+ AND w.partition = d.source_partition AND d.source_offset < w.decided)"""
+DECIDED_VOTES = _DECIDED.format(table="votes")
+"""The votes below the watermark, as a FROM operand."""
+DECIDED_REJECTIONS = _DECIDED.format(table="rejections")
+"""The rejections below the watermark, as a FROM operand."""
 
 
 @attrs.frozen
 class PartitionWatermark:
-    """The watermarks of a partition of `voters_topic`: offsets below are done, others in flight.
+    """The watermarks of a partition of `voters_topic`, as offsets, exclusive.
 
     Attributes:
-        votes: Votes of records below are on `votes_topic`.
+        votes: Votes on records below are on `votes_topic`.
         rejections: Rejections of records below are on `rejected_votes_topic`.
-        decided: Records below are decided; some output topic has, or had, the decision.
+        decided: Records below are decided; an output topic has or had the decision.
     """
 
     votes: int
@@ -33,7 +38,7 @@ class PartitionWatermark:
 
 def partition_watermarks(
     partitions: Mapping[int, int],
-    progress: Mapping[int, PartitionCheckpoint],
+    checkpoints: Mapping[int, PartitionCheckpoint],
     votes_topic_id: str,
     rejected_topic_id: str,
 ) -> dict[int, PartitionWatermark]:
@@ -41,24 +46,21 @@ def partition_watermarks(
 
     Args:
         partitions: First offset of each partition of `voters_topic`.
-        progress: What `voting_progress` says of those that it knows.
-        votes_topic_id: Id of the present `votes_topic`; progress into another says nothing.
-        rejected_topic_id: Id of the present `rejected_votes_topic`, likewise.
+        checkpoints: The checkpoints by partition.
+        votes_topic_id: Id of the current `votes_topic`; positions in another one do not count.
+        rejected_topic_id: Id of the current `rejected_votes_topic`, likewise.
     """
 
-    def reached(output: OutputPosition, topic_id: str) -> int:
+    def published(output: OutputPosition, topic_id: str) -> int:
         return output.next_offset if output.topic_id == topic_id else 0
 
-    watermarks = {}
-    for partition in partitions:
-        found = progress.get(partition)
-        if found is None:
-            watermarks[partition] = PartitionWatermark(0, 0, 0)
-            continue
+    watermarks = dict.fromkeys(partitions, PartitionWatermark(0, 0, 0))
+    for partition in partitions.keys() & checkpoints.keys():
+        votes, rejected = checkpoints[partition].votes, checkpoints[partition].rejected_votes
         watermarks[partition] = PartitionWatermark(
-            reached(found.votes, votes_topic_id),
-            reached(found.rejected_votes, rejected_topic_id),
-            max(found.votes.next_offset, found.rejected_votes.next_offset),
+            published(votes, votes_topic_id),
+            published(rejected, rejected_topic_id),
+            max(votes.next_offset, rejected.next_offset),
         )
     return watermarks
 
@@ -66,7 +68,7 @@ def partition_watermarks(
 def store_watermarks(
     conn: psycopg.Connection, voters_topic_id: str, watermarks: Mapping[int, PartitionWatermark]
 ) -> None:
-    """Keep the watermarks in the new temporary table `watermarks`, for the checks to join."""
+    """Store the watermarks in the new temporary table `watermarks`, for the checks to join."""
     conn.execute(
         "CREATE TEMPORARY TABLE watermarks (topic_id text NOT NULL, partition integer NOT NULL,"
         " votes bigint NOT NULL, rejections bigint NOT NULL, decided bigint NOT NULL)"

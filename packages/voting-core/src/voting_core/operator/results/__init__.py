@@ -1,11 +1,11 @@
-"""Results of an election as a bundle of files, and checking such a bundle without the system.
+"""Certified results as a bundle of files, and the verification of a bundle without the system.
 
-`publish` writes a bundle from Kafka and a `snapshot` of PostgreSQL, `verify` recounts one from
-nothing but its files. What lies between them needs neither:
+`publish` writes a bundle from Kafka and a `database_snapshot`; `verify` recounts a bundle from its
+files alone. The modules between them perform no other I/O:
 
-* model: what the results are made of;
-* vote_log: every vote that counts, one line each, and their tally;
-* nist, tables: the results in the formats in which they are published;
-* manifest: what the bundle holds and covers, with a digest of everything;
-* bundle: the files together.
+* model: the data of the results
+* vote_log: every vote that counts, one line each, and their totals
+* nist, tables: the published formats
+* manifest: the contents and the coverage of a bundle, with digests
+* bundle: all files together
 """

@@ -1,8 +1,8 @@
-"""The files of a results bundle: which there are, and writing them."""
+"""The files of a results bundle, and writing them."""
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -12,33 +12,17 @@ from typing import IO
 import attrs
 
 from voting_core.exceptions import InputError
+from voting_core.operator.coverage import Coverage, Partition
 from voting_core.operator.results import tables
 from voting_core.operator.results.manifest import (
-    Coverage,
     FileEntry,
     Manifest,
     build_manifest,
     encode_manifest,
 )
-from voting_core.operator.results.model import Canvass, LoggedVote, Partition, PartitionCount, Tally
+from voting_core.operator.results.model import Canvass, LoggedVote, PartitionCount, VoteLogTotals
 from voting_core.operator.results.nist import results_json
 from voting_core.operator.results.vote_log import write_votes
-
-__all__ = [
-    "CANDIDATES",
-    "FILES",
-    "LOCATIONS",
-    "LOCATIONS_COLUMNS",
-    "MANIFEST",
-    "REJECTIONS",
-    "REJECTIONS_COLUMNS",
-    "VOTE_LOG",
-    "Bundle",
-    "new_directory",
-    "result_files",
-    "see_unused",
-    "write_bundle",
-]
 
 MANIFEST = "manifest.json"
 VOTE_LOG = "votes.jsonl.gz"
@@ -56,27 +40,27 @@ REJECTIONS_COLUMNS = ("reason", "records")
 
 @attrs.frozen
 class Bundle:
-    """A bundle as it was written.
+    """A bundle that was written.
 
     Attributes:
-        manifest: What it holds and covers.
-        manifest_sha256: Digest of the manifest's file, in hexadecimal digits.
-        tally: The votes in its log.
+        manifest: The manifest.
+        manifest_sha256: SHA-256 of the manifest's file, in hexadecimal.
+        totals: The totals of the vote log.
     """
 
     manifest: Manifest
     manifest_sha256: str
-    tally: Tally = attrs.field(repr=False)
+    totals: VoteLogTotals = attrs.field(repr=False)
 
 
-def result_files(canvass: Canvass, tally: Tally) -> dict[str, bytes]:
-    """Return the content of every file that is neither the vote log nor the manifest, by name."""
+def result_files(canvass: Canvass, totals: VoteLogTotals) -> dict[str, bytes]:
+    """Return the content of each file except the vote log and the manifest, by name."""
     return {
         CANDIDATES: tables.candidates_csv(canvass.candidates),
-        LOCATIONS: tables.counts_csv(LOCATIONS_COLUMNS, canvass.locations(tally).items()),
+        LOCATIONS: tables.counts_csv(LOCATIONS_COLUMNS, canvass.locations(totals).items()),
         REJECTIONS: tables.counts_csv(REJECTIONS_COLUMNS, sorted(canvass.rejections.items())),
-        RESULTS_CSV: tables.results_csv(canvass, tally),
-        RESULTS_JSON: results_json(canvass, tally),
+        RESULTS_CSV: tables.results_csv(canvass, totals),
+        RESULTS_JSON: results_json(canvass, totals),
     }
 
 
@@ -87,45 +71,40 @@ def write_bundle(
     rejected: Mapping[Partition, PartitionCount],
     coverage: Coverage,
 ) -> Bundle:
-    """Write a bundle's files; memory does not grow with the votes.
+    """Write a bundle's files, in memory that does not grow with the number of votes.
 
     Args:
         directory: An empty directory.
-        canvass: What the results say besides the votes.
-        votes: In the order of their voters' ids.
+        canvass: The data of the results.
+        votes: The votes, in the order of their voter_ids.
         rejected: The rejections by partition of `voters_topic`.
-        coverage: How far Kafka says that the count is.
+        coverage: The records that are published and counted, according to Kafka.
     """
-    tally = Tally()
-
-    def write_log(file: IO[bytes]) -> None:
-        nonlocal tally
-        tally = write_votes(file, votes)
-
-    files = [_write(directory / VOTE_LOG, write_log)]
-    for name, content in result_files(canvass, tally).items():
-        files.append(_write_content(directory / name, content))
-    manifest = build_manifest(canvass, tally, rejected, coverage, files)
-    written = _write_content(directory / MANIFEST, encode_manifest(manifest))
+    with _new_file(directory / VOTE_LOG) as file:
+        totals = write_votes(file, votes)
+    for name, content in result_files(canvass, totals).items():
+        with _new_file(directory / name) as file:
+            file.write(content)
+    files = [_file_entry(directory / name) for name in FILES]
+    manifest = build_manifest(canvass, totals, rejected, coverage, files)
+    with _new_file(directory / MANIFEST) as file:
+        file.write(encode_manifest(manifest))
     _sync_directory(directory)
-    return Bundle(manifest, written.sha256, tally)
+    return Bundle(manifest, _file_entry(directory / MANIFEST).sha256, totals)
 
 
-def _write_content(path: Path, content: bytes) -> FileEntry:
-    def write(file: IO[bytes]) -> None:
-        file.write(content)
-
-    return _write(path, write)
-
-
-def _write(path: Path, write: Callable[[IO[bytes]], None]) -> FileEntry:
+@contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
     with path.open("xb") as file:
-        write(file)
+        yield file
         file.flush()
         os.fsync(file.fileno())
-        size = file.tell()
+
+
+def _file_entry(path: Path) -> FileEntry:
     with path.open("rb") as file:
-        return FileEntry(path.name, size, hashlib.file_digest(file, "sha256").hexdigest())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return FileEntry(path.name, file.tell(), digest)
 
 
 def _sync_directory(path: Path) -> None:
@@ -136,11 +115,11 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def see_unused(directory: Path) -> None:
-    """See that a bundle can be written as this directory.
+def check_unused(directory: Path) -> None:
+    """Check that a bundle can be written as this directory.
 
     Raises:
-        InputError: It holds something, is no directory, or has no parent directory.
+        InputError: It is not empty, not a directory, or has no parent directory.
     """
     try:
         if directory.is_dir():
@@ -156,20 +135,20 @@ def see_unused(directory: Path) -> None:
 
 @contextmanager
 def new_directory(directory: Path) -> Iterator[Path]:
-    """Make a directory that appears whole, or not at all.
+    """Create a directory atomically, with all its files or not at all.
 
-    Yields a hidden sibling of it, which takes its name once everything went well.
+    Yields a hidden sibling of the directory, which is renamed when the block succeeds.
 
     Raises:
-        InputError: The directory is in use already, or cannot be written.
+        InputError: The directory is not empty, or cannot be written.
     """
-    see_unused(directory)
+    check_unused(directory)
     directory = directory.resolve()
     partial = directory.with_name(f".{directory.name}.{token_hex(4)}.partial")
     try:
         partial.mkdir()
         yield partial
-        # An empty directory gives way; anything else in the meantime is an error.
+        # The rename replaces an empty directory; anything else created meanwhile is an error.
         partial.rename(directory)
         _sync_directory(directory.parent)
     except OSError as error:

@@ -1,6 +1,6 @@
-"""Errors about results.
+"""Errors of results.
 
-* ContentError: a file of a bundle does not hold what it must
+* ContentError: a file of a bundle is invalid
 * RefusedError: the results cannot be certified
 """
 
@@ -8,15 +8,13 @@ from collections.abc import Sequence
 
 from voting_core.exceptions import VotingError
 
-__all__ = ["ContentError", "RefusedError"]
-
 
 class ContentError(VotingError):
-    """A file of a bundle does not hold what it must.
+    """A file of a bundle is invalid.
 
     Attributes:
         what: What is wrong.
-        line: Where, counted from 1, or None for the file as a whole.
+        line: The line, counted from 1, or None for the whole file.
     """
 
     def __init__(self, what: str, line: int | None = None) -> None:
@@ -29,7 +27,7 @@ class RefusedError(VotingError):
     """The results cannot be certified.
 
     Attributes:
-        reasons: Why not, one line each; at least one.
+        reasons: The reasons, one line each; at least one.
     """
 
     def __init__(self, reasons: Sequence[str]) -> None:

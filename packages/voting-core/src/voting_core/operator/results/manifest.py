@@ -1,8 +1,8 @@
-"""The manifest: what a bundle holds and covers, with a digest of every file and of itself.
+"""The manifest: the contents and the coverage of a bundle, with a digest of every file.
 
-Its file has one form only: JSON exactly as `encode_manifest` writes it. The last field is the
-SHA-256 of the same text without that field, so that a manifest shows damage by itself; against
-somebody who writes a whole bundle anew only the manifest's own digest helps, published elsewhere.
+The only valid form of a manifest is the JSON that `encode_manifest` returns. Its last field is the
+SHA-256 of the same text without that field, which detects damage. Only the digest of the whole
+file, published elsewhere, detects a forged bundle.
 """
 
 import hashlib
@@ -15,33 +15,20 @@ import cattrs
 import orjson
 from cattrs.preconf.orjson import make_converter
 
-from voting_core.operator.results.difference import first_difference
+from voting_core.operator.coverage import CountedPartition, Coverage, Partition
+from voting_core.operator.results.canonical import first_difference
 from voting_core.operator.results.exceptions import ContentError
 from voting_core.operator.results.model import (
+    NO_RECORDS,
     Canvass,
     Election,
-    Partition,
     PartitionCount,
     ResultsStatus,
-    Tally,
+    VoteLogTotals,
 )
 
-__all__ = [
-    "FORMAT",
-    "Counts",
-    "Coverage",
-    "FileEntry",
-    "Manifest",
-    "PublishedPartition",
-    "SourcePartition",
-    "build_manifest",
-    "coverage_faults",
-    "decode_manifest",
-    "encode_manifest",
-]
-
 FORMAT = "voting-results-bundle/1"
-"""Another layout of any file of the bundle gets another number."""
+"""The version changes with the layout of any file of the bundle."""
 
 _FORM = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 _converter = make_converter(detailed_validation=True)
@@ -49,7 +36,7 @@ _converter = make_converter(detailed_validation=True)
 
 @attrs.frozen
 class FileEntry:
-    """A file of the bundle; its size in bytes, its SHA-256 in hexadecimal digits."""
+    """A file of the bundle: its size in bytes, its SHA-256 in hexadecimal."""
 
     name: str
     size: int
@@ -58,7 +45,7 @@ class FileEntry:
 
 @attrs.frozen
 class Counts:
-    """How much the bundle covers."""
+    """The numbers of items that the bundle covers."""
 
     votes: int
     rejections: int
@@ -68,15 +55,15 @@ class Counts:
 
 @attrs.frozen
 class SourcePartition:
-    """What became of the records of one partition of `voters_topic`.
+    """The decisions on the records of one partition of `voters_topic`.
 
     Attributes:
         topic_id: Id of the topic.
-        partition: Its number.
-        votes: Records that count.
-        rejections: Records that do not.
-        last_offset: Offset of the last of them; None without any.
-        next_offset: First offset that `voting_progress` did not cover; None without an entry.
+        partition: Number of the partition.
+        votes: Number of votes.
+        rejections: Number of rejections.
+        last_offset: Highest decided offset; None without decisions.
+        next_offset: Offset of the checkpoint; None without a checkpoint.
     """
 
     topic_id: str
@@ -87,46 +74,21 @@ class SourcePartition:
     next_offset: int | None
 
 
-@attrs.frozen
-class PublishedPartition:
-    """What the aggregates had counted of one partition of `votes_topic`."""
-
-    partition: int
-    votes: int
-    last_offset: int
-
-
-@attrs.frozen
-class Coverage:
-    """How far Kafka says that the count is.
-
-    Attributes:
-        next_offsets: First offset of each partition of `voters_topic` that is not decided and
-            published yet.
-        votes_topic_id: Id of `votes_topic`.
-        published: What the aggregates had counted of it, by partition.
-    """
-
-    next_offsets: Mapping[Partition, int]
-    votes_topic_id: str
-    published: tuple[PublishedPartition, ...]
-
-
 @attrs.frozen(kw_only=True)
 class Manifest:
-    """What a bundle holds and covers.
+    """The contents and the coverage of a bundle.
 
     Attributes:
         format: Layout of the bundle.
-        status: How final the results are.
-        created: When they were drawn up, UTC.
-        software: Name and version of the program that did it.
-        election: What was voted on.
-        counts: How much the bundle covers.
-        voters_topic: The records decided, by partition.
+        status: Status of the results.
+        created: Time of creation, UTC.
+        software: Name and version of the program.
+        election: The election.
+        counts: The numbers of items.
+        voters_topic: The decisions by partition.
         votes_topic_id: Id of the topic that the aggregates count.
-        votes_topic: What they had counted of it, by partition.
-        files: All files but this, in the order of their names.
+        votes_topic: The records that the aggregates count, by partition.
+        files: All other files, in the order of their names.
     """
 
     format: str
@@ -137,31 +99,30 @@ class Manifest:
     counts: Counts
     voters_topic: tuple[SourcePartition, ...]
     votes_topic_id: str
-    votes_topic: tuple[PublishedPartition, ...]
+    votes_topic: tuple[CountedPartition, ...]
     files: tuple[FileEntry, ...]
 
 
 def build_manifest(
     canvass: Canvass,
-    tally: Tally,
+    totals: VoteLogTotals,
     rejected: Mapping[Partition, PartitionCount],
     coverage: Coverage,
     files: Iterable[FileEntry],
 ) -> Manifest:
-    """Put a manifest together.
+    """Return the manifest of a bundle.
 
     Args:
-        canvass: What the results say besides the votes.
-        tally: The votes.
+        canvass: The data of the results.
+        totals: The totals of the vote log.
         rejected: The rejections by partition of `voters_topic`.
-        coverage: How far Kafka says that the count is.
-        files: The files written.
+        coverage: The records that are published and counted, according to Kafka.
+        files: The other files.
     """
-    none = PartitionCount(0, -1)
     sources = []
-    for partition in sorted({*tally.by_partition, *rejected, *coverage.next_offsets}):
-        votes = tally.by_partition.get(partition, none)
-        rejections = rejected.get(partition, none)
+    for partition in sorted({*totals.by_partition, *rejected, *coverage.next_offsets}):
+        votes = totals.by_partition.get(partition, NO_RECORDS)
+        rejections = rejected.get(partition, NO_RECORDS)
         last = max(votes.last_offset, rejections.last_offset)
         sources.append(
             SourcePartition(
@@ -178,20 +139,20 @@ def build_manifest(
         created=canvass.created,
         software=canvass.software,
         election=canvass.election,
-        counts=_counts(canvass, tally),
+        counts=_counts(canvass, totals),
         voters_topic=tuple(sources),
         votes_topic_id=coverage.votes_topic_id,
-        votes_topic=tuple(sorted(coverage.published, key=lambda each: each.partition)),
+        votes_topic=coverage.counted,
         files=tuple(sorted(files, key=lambda file: file.name)),
     )
 
 
-def _counts(canvass: Canvass, tally: Tally) -> Counts:
+def _counts(canvass: Canvass, totals: VoteLogTotals) -> Counts:
     return Counts(
-        votes=tally.votes,
+        votes=totals.votes,
         rejections=sum(canvass.rejections.values()),
         candidates=len(canvass.candidates),
-        locations=len(canvass.locations(tally)),
+        locations=len(canvass.locations(totals)),
     )
 
 
@@ -200,17 +161,17 @@ def _dump(value: object) -> bytes:
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """Return the manifest's file."""
+    """Return the content of the manifest's file."""
     content = _converter.unstructure(manifest)
     digest = hashlib.sha256(_dump(content)).hexdigest()
     return _dump({**content, "content_sha256": digest})
 
 
 def decode_manifest(content: bytes) -> Manifest:
-    """Read a manifest's file.
+    """Return the manifest that a file holds.
 
     Raises:
-        ContentError: It is not one, or not one byte for byte as `encode_manifest` writes it.
+        ContentError: The file is not a manifest in the form of `encode_manifest`.
     """
     try:
         found = orjson.loads(content)
@@ -233,42 +194,42 @@ def decode_manifest(content: bytes) -> Manifest:
     return manifest
 
 
-def coverage_faults(manifest: Manifest, canvass: Canvass, tally: Tally) -> Iterable[str]:
-    """Yield what a manifest says otherwise than the files that it covers do."""
-    if manifest.counts != (counts := _counts(canvass, tally)):
+def coverage_defects(manifest: Manifest, canvass: Canvass, totals: VoteLogTotals) -> Iterable[str]:
+    """Yield the contradictions between a manifest and the files that it covers."""
+    if manifest.counts != (counts := _counts(canvass, totals)):
         yield f"has the counts {manifest.counts}, its files give {counts}"
     sources: dict[Partition, SourcePartition] = {
         (source.topic_id, source.partition): source for source in manifest.voters_topic
     }
-    yield from _order_faults(
+    yield from _order_defects(
         "voters_topic", [(source.topic_id, source.partition) for source in manifest.voters_topic]
     )
-    for partition in sorted(sources.keys() | tally.by_partition.keys()):
+    for partition in sorted(sources.keys() | totals.by_partition.keys()):
         source = sources.get(partition)
         if source is None:
             yield f"lacks partition {partition} of voters_topic"
             continue
-        votes = tally.by_partition.get(partition, PartitionCount(0, -1))
-        for what in _source_faults(manifest.status, source, votes):
+        votes = totals.by_partition.get(partition, NO_RECORDS)
+        for what in _source_defects(manifest.status, source, votes):
             yield f"partition {partition} of voters_topic: {what}"
     rejections = sum(source.rejections for source in sources.values())
     if rejections != counts.rejections:
         yield f"has {rejections:,} rejections by partition, {counts.rejections:,} by reason"
-    published = manifest.votes_topic
-    yield from _order_faults("votes_topic", [each.partition for each in published])
-    if any(min(each.partition, each.votes, each.last_offset) < 0 for each in published):
+    counted = manifest.votes_topic
+    yield from _order_defects("votes_topic", [each.partition for each in counted])
+    if any(min(each.partition, each.votes, each.last_offset) < 0 for each in counted):
         yield "has a negative number in votes_topic"
-    tallied = sum(each.votes for each in published)
+    tallied = sum(each.votes for each in counted)
     if manifest.status.is_complete and tallied != counts.votes:
         yield f"has {tallied:,} votes in votes_topic, the vote log has {counts.votes:,}"
 
 
-def _order_faults(topic: str, partitions: Sequence[Any]) -> Iterable[str]:
+def _order_defects(topic: str, partitions: Sequence[Any]) -> Iterable[str]:
     if list(partitions) != sorted(set(partitions)):
         yield f"has the partitions of {topic} out of order"
 
 
-def _source_faults(
+def _source_defects(
     status: ResultsStatus, source: SourcePartition, votes: PartitionCount
 ) -> Iterable[str]:
     last = -1 if source.last_offset is None else source.last_offset

@@ -1,4 +1,4 @@
-"""What the results are made of, besides the votes themselves."""
+"""The data of the results, other than the votes."""
 
 import enum
 from collections import Counter
@@ -8,23 +8,11 @@ from datetime import date, datetime
 import attrs
 
 from voting_core.models import Candidate, Coordinates
-
-__all__ = [
-    "Canvass",
-    "Election",
-    "LoggedVote",
-    "Partition",
-    "PartitionCount",
-    "ResultsStatus",
-    "Tally",
-]
-
-Partition = tuple[str, int]
-"""A partition of a topic: the topic's id, the partition's number."""
+from voting_core.operator.coverage import Partition
 
 
 class ResultsStatus(enum.StrEnum):
-    """How final results are, in the words of NIST SP 1500-100."""
+    """The status of results, in the terms of NIST SP 1500-100."""
 
     CERTIFIED = "certified"
     UNOFFICIAL_COMPLETE = "unofficial-complete"
@@ -32,25 +20,25 @@ class ResultsStatus(enum.StrEnum):
 
     @property
     def is_complete(self) -> bool:
-        """Whether every ballot that was sent is in."""
+        """Whether every ballot that was sent is decided and counted."""
         return self is not ResultsStatus.UNOFFICIAL_PARTIAL
 
 
 @attrs.frozen(kw_only=True)
 class Election:
-    """What was voted on, where and when.
+    """The election that the results are of.
 
     Attributes:
-        name: Such as "General election 2020".
-        contest: What the candidates stand for, such as "US PRESIDENT".
+        name: Name, such as "General election 2020".
+        contest: The office, such as "US PRESIDENT".
         type: An `ElectionType` of NIST SP 1500-100.
         start_date: First day of voting.
         end_date: Last day of voting.
-        issuer: Who publishes the results.
-        issuer_abbreviation: The same in short.
-        jurisdiction: Everywhere that votes are counted for.
+        issuer: Publisher of the results.
+        issuer_abbreviation: Abbreviation of the issuer.
+        jurisdiction: The whole area of the election.
         jurisdiction_type: A `ReportingUnitType` of NIST SP 1500-100.
-        location_type: The same for each location within.
+        location_type: The `ReportingUnitType` of each location.
         is_test: Whether this is a rehearsal.
     """
 
@@ -69,7 +57,7 @@ class Election:
 
 @attrs.frozen
 class LoggedVote:
-    """A vote as the vote log holds it."""
+    """A vote in the vote log."""
 
     voter_id: str
     candidate_id: str
@@ -80,10 +68,10 @@ class LoggedVote:
 
 @attrs.frozen
 class PartitionCount:
-    """The decisions of one kind on the records of one partition.
+    """The votes, or the rejections, of the records of one partition.
 
     Attributes:
-        records: How many.
+        records: Number of records.
         last_offset: The highest offset among them.
     """
 
@@ -91,30 +79,30 @@ class PartitionCount:
     last_offset: int
 
 
+NO_RECORDS = PartitionCount(0, -1)
+
+
 @attrs.define
-class Tally:
-    """The votes added up; its size depends on candidates and locations, not on votes.
+class VoteLogTotals:
+    """The totals of a vote log; their size does not depend on the number of votes.
 
     Attributes:
         by_location: Votes by location and candidate_id.
-        by_partition: Votes by the partition that they came from.
+        by_partition: Votes by partition of `voters_topic`.
     """
 
     by_location: Counter[tuple[str, str]] = attrs.field(factory=Counter, init=False)
     by_partition: dict[Partition, PartitionCount] = attrs.field(factory=dict, init=False)
 
     def add(self, vote: LoggedVote) -> None:
-        """Count one vote."""
+        """Add one vote."""
         self.by_location[vote.location, vote.candidate_id] += 1
-        place = vote.coordinates
-        partition = (place.topic_id, place.partition)
-        known = self.by_partition.get(partition)
-        if known is None:
-            self.by_partition[partition] = PartitionCount(1, place.offset)
-        else:
-            self.by_partition[partition] = PartitionCount(
-                known.records + 1, max(known.last_offset, place.offset)
-            )
+        source = vote.coordinates
+        partition = (source.topic_id, source.partition)
+        known = self.by_partition.get(partition, NO_RECORDS)
+        self.by_partition[partition] = PartitionCount(
+            known.records + 1, max(known.last_offset, source.offset)
+        )
 
     @property
     def votes(self) -> int:
@@ -124,16 +112,16 @@ class Tally:
 
 @attrs.frozen(kw_only=True)
 class Canvass:
-    """What the results say besides the votes; with their tally it determines every result file.
+    """The data that, with the totals of the vote log, determines every result file.
 
     Attributes:
-        election: What was voted on.
-        status: How final the results are.
-        created: When they were drawn up, in whole seconds.
-        software: Name and version of the program that did it.
-        candidates: All who stood, in the order of their ids.
-        registered: Registered voters of each location.
-        rejections: Records that were not counted, by reason.
+        election: The election.
+        status: Status of the results.
+        created: Time of creation, in whole seconds.
+        software: Name and version of the program.
+        candidates: All candidates, in the order of their ids.
+        registered: Registered voters by location.
+        rejections: Rejections by reason.
     """
 
     election: Election
@@ -144,7 +132,7 @@ class Canvass:
     registered: Mapping[str, int]
     rejections: Mapping[str, int]
 
-    def locations(self, tally: Tally) -> dict[str, int]:
-        """Return the registered voters of every location, also of those that have only votes."""
-        names = {*self.registered, *(location for location, _ in tally.by_location)}
+    def locations(self, totals: VoteLogTotals) -> dict[str, int]:
+        """Return the registered voters of every location with voters or votes."""
+        names = {*self.registered, *(location for location, _ in totals.by_location)}
         return {name: self.registered.get(name, 0) for name in sorted(names)}

@@ -11,9 +11,7 @@ from typing import Any
 import orjson
 
 from voting_core.models import Candidate
-from voting_core.operator.results.model import Canvass, Election, Tally
-
-__all__ = ["ELECTION_TYPES", "REPORTING_UNIT_TYPES", "build_report", "results_json"]
+from voting_core.operator.results.model import Canvass, Election, VoteLogTotals
 
 ELECTION_TYPES = (
     "general",
@@ -61,17 +59,17 @@ CONTEST = "contest-1"
 Json = dict[str, Any]
 
 
-def results_json(canvass: Canvass, tally: Tally) -> bytes:
-    """Return the report as a file."""
+def results_json(canvass: Canvass, totals: VoteLogTotals) -> bytes:
+    """Return the report as the content of a file."""
     return orjson.dumps(
-        build_report(canvass, tally), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+        build_report(canvass, totals), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     )
 
 
-def build_report(canvass: Canvass, tally: Tally) -> Json:
+def build_report(canvass: Canvass, totals: VoteLogTotals) -> Json:
     """Return the report: each candidate's votes in the whole jurisdiction and in each location."""
     election = canvass.election
-    locations = canvass.locations(tally)
+    locations = canvass.locations(totals)
     location_ids = {name: f"location-{n}" for n, name in enumerate(locations, start=1)}
     parties = sorted({c.party_affiliation for c in canvass.candidates if c.party_affiliation})
     party_ids = {name: f"party-{n}" for n, name in enumerate(parties, start=1)}
@@ -86,7 +84,7 @@ def build_report(canvass: Canvass, tally: Tally) -> Json:
         "SequenceEnd": 1,
         "Status": canvass.status.value,
         "VendorApplicationId": canvass.software,
-        "GpUnit": _reporting_units(election, locations, location_ids, tally),
+        "GpUnit": _reporting_units(election, locations, location_ids, totals),
         "Party": [
             {**_typed("Party", party_id), "Name": _text(name)}
             for name, party_id in party_ids.items()
@@ -107,7 +105,7 @@ def build_report(canvass: Canvass, tally: Tally) -> Json:
                     _candidate(n, candidate, party_ids)
                     for n, candidate in enumerate(canvass.candidates, start=1)
                 ],
-                "Contest": [_contest(canvass, tally, location_ids)],
+                "Contest": [_contest(canvass, totals, location_ids)],
             }
         ],
     }
@@ -129,10 +127,10 @@ def _reporting_units(
     election: Election,
     registered: Mapping[str, int],
     location_ids: Mapping[str, str],
-    tally: Tally,
+    totals: VoteLogTotals,
 ) -> list[Json]:
     voted = dict.fromkeys(registered, 0)
-    for (location, _), votes in tally.by_location.items():
+    for (location, _), votes in totals.by_location.items():
         voted[location] += votes
     whole = {
         **_typed("ReportingUnit", JURISDICTION),
@@ -140,7 +138,7 @@ def _reporting_units(
         "Type": election.jurisdiction_type,
         "ComposingGpUnitIds": list(location_ids.values()),
         "VotersRegistered": sum(registered.values()),
-        "VotersParticipated": tally.votes,
+        "VotersParticipated": totals.votes,
     }
     return [
         whole,
@@ -175,11 +173,11 @@ def _candidate(number: int, candidate: Candidate, party_ids: Mapping[str, str]) 
     }
 
 
-def _contest(canvass: Canvass, tally: Tally, location_ids: Mapping[str, str]) -> Json:
+def _contest(canvass: Canvass, totals: VoteLogTotals, location_ids: Mapping[str, str]) -> Json:
     selections = []
     for number, candidate in enumerate(canvass.candidates, start=1):
         votes = {
-            location_id: tally.by_location[name, candidate.candidate_id]
+            location_id: totals.by_location[name, candidate.candidate_id]
             for name, location_id in location_ids.items()
         }
         selections.append(

@@ -1,4 +1,4 @@
-"""The tables of a bundle: CSV in UTF-8 with a header and line feeds (RFC 4180 but for these)."""
+"""The tables of a bundle: CSV by RFC 4180, but in UTF-8 with line feeds, and with a header."""
 
 import csv
 import io
@@ -8,15 +8,7 @@ from typing import TypeVar
 
 from voting_core.models import Candidate
 from voting_core.operator.results.exceptions import ContentError
-from voting_core.operator.results.model import Canvass, Tally
-
-__all__ = [
-    "candidates_csv",
-    "counts_csv",
-    "read_candidates",
-    "read_counts",
-    "results_csv",
-]
+from voting_core.operator.results.model import Canvass, VoteLogTotals
 
 RESULTS_COLUMNS = (
     "year",
@@ -42,7 +34,7 @@ def _encode(columns: Sequence[str], rows: Iterable[Sequence[str | int]]) -> byte
     return text.getvalue().encode()
 
 
-def _decode(content: bytes, columns: Sequence[str], row_of: Callable[[list[str]], T]) -> list[T]:
+def _decode(content: bytes, columns: Sequence[str], read: Callable[[list[str]], T]) -> list[T]:
     try:
         reader = csv.reader(io.StringIO(content.decode(), newline=""), strict=True)
     except UnicodeDecodeError as error:
@@ -56,7 +48,7 @@ def _decode(content: bytes, columns: Sequence[str], row_of: Callable[[list[str]]
             if len(fields) != len(columns):
                 raise ContentError(f"has not {len(columns)} fields", reader.line_num)
             try:
-                rows.append(row_of(fields))
+                rows.append(read(fields))
             except ValueError:
                 raise ContentError("holds something that is no number", reader.line_num) from None
     except csv.Error as error:
@@ -64,15 +56,15 @@ def _decode(content: bytes, columns: Sequence[str], row_of: Callable[[list[str]]
     return rows
 
 
-def results_csv(canvass: Canvass, tally: Tally) -> bytes:
-    """Return the results in the columns of a results file, from which a count can be rehearsed.
+def results_csv(canvass: Canvass, totals: VoteLogTotals) -> bytes:
+    """Return the results in the columns of a results file, which `voting-producer` can replay.
 
-    A row a candidate and location, of no votes as well; the counties' columns are empty.
+    There is one row per candidate and location, also without votes; county columns are empty.
     """
     election = canvass.election
     rows: list[Sequence[str | int]] = []
-    for location in canvass.locations(tally):
-        votes = [tally.by_location[location, c.candidate_id] for c in canvass.candidates]
+    for location in canvass.locations(totals):
+        votes = [totals.by_location[location, c.candidate_id] for c in canvass.candidates]
         for candidate, count in zip(canvass.candidates, votes, strict=True):
             rows.append(
                 (
@@ -84,7 +76,7 @@ def results_csv(canvass: Canvass, tally: Tally) -> bytes:
 
 
 def candidates_csv(candidates: Iterable[Candidate]) -> bytes:
-    """Return the candidates by id, name and party."""
+    """Return the candidates' ids, names and parties."""
     return _encode(
         CANDIDATES_COLUMNS,
         [(c.candidate_id, c.candidate_name, c.party_affiliation) for c in candidates],
@@ -92,36 +84,36 @@ def candidates_csv(candidates: Iterable[Candidate]) -> bytes:
 
 
 def read_candidates(content: bytes) -> tuple[Candidate, ...]:
-    """Read what `candidates_csv` wrote.
+    """Return the candidates in the content of `candidates_csv`.
 
     Raises:
-        ContentError: It did not write that, or the ids are not in strict order.
+        ContentError: The content is invalid, or the ids are not in ascending order.
     """
     found = _decode(content, CANDIDATES_COLUMNS, lambda fields: Candidate(*fields))
-    _see_order([candidate.candidate_id for candidate in found])
+    _check_order([candidate.candidate_id for candidate in found])
     return tuple(found)
 
 
 def counts_csv(columns: tuple[str, str], counts: Iterable[tuple[str, int]]) -> bytes:
-    """Return a table of names, each with a number."""
+    """Return a table of names and numbers."""
     return _encode(columns, counts)
 
 
 def read_counts(content: bytes, columns: tuple[str, str]) -> dict[str, int]:
-    """Read what `counts_csv` wrote.
+    """Return the numbers by name in the content of `counts_csv`.
 
     Raises:
-        ContentError: It did not write that, or the names are not in strict order.
+        ContentError: The content is invalid, or the names are not in ascending order.
     """
     found = _decode(content, columns, lambda fields: (fields[0], int(fields[1])))
-    _see_order([name for name, _ in found])
+    _check_order([name for name, _ in found])
     for name, count in found:
         if count < 0:
             raise ContentError(f"gives {name!r:.80} a negative number")
     return dict(found)
 
 
-def _see_order(names: Sequence[str]) -> None:
+def _check_order(names: Sequence[str]) -> None:
     for before, name in pairwise(names):
         if name <= before:
             raise ContentError(f"has {name!r:.80} behind {before!r:.80}")

@@ -1,7 +1,8 @@
-"""Checking a results bundle with nothing but its files.
+"""Verifying a results bundle from its files alone.
 
-Every file is hashed; the vote log is recounted; from the recount every other file is drawn up
-anew and must be the same byte for byte. Memory grows with candidates and locations, not with votes.
+Every file is hashed and the vote log is recounted. The other files are then rebuilt from the
+recount and must be byte for byte the same. Memory grows with the number of candidates and
+locations, not with the number of votes.
 """
 
 import hashlib
@@ -22,32 +23,30 @@ from voting_core.operator.results.bundle import (
     VOTE_LOG,
     result_files,
 )
-from voting_core.operator.results.difference import first_difference
+from voting_core.operator.results.canonical import first_difference
 from voting_core.operator.results.exceptions import ContentError
 from voting_core.operator.results.manifest import (
     FileEntry,
     Manifest,
-    coverage_faults,
+    coverage_defects,
     decode_manifest,
 )
-from voting_core.operator.results.model import Canvass, Tally
+from voting_core.operator.results.model import Canvass, VoteLogTotals
 from voting_core.operator.results.tables import read_candidates, read_counts
 from voting_core.operator.results.vote_log import read_votes
 
-__all__ = ["Fault", "Verdict", "verify_bundle"]
-
 MAX_FILE_BYTES = 512 * 1024 * 1024
-"""Longest file read at once; the vote log is not among them."""
+"""Maximum size of a file that is read as a whole, which the vote log is not."""
 
 
 @attrs.frozen
-class Fault:
-    """Something that is wrong with a bundle.
+class Defect:
+    """A defect of a bundle.
 
     Attributes:
-        file: Name of the file to blame.
+        file: Name of the file.
         what: What is wrong.
-        line: Where, counted from 1 (in the vote log: of what it decompresses to), or None.
+        line: The line, counted from 1 (in the vote log, after decompression), or None.
     """
 
     file: str
@@ -60,67 +59,68 @@ class Fault:
 
 
 @attrs.frozen
-class Verdict:
-    """What came of checking a bundle.
+class Verification:
+    """The result of verifying a bundle.
 
     Attributes:
-        faults: All that was found; none means that the bundle is sound.
-        manifest: What the bundle says of itself, if that can be read.
-        manifest_sha256: Digest of the manifest's file, if there is one.
+        defects: All defects; a bundle without any is valid.
+        manifest: The manifest, if it can be read.
+        manifest_sha256: SHA-256 of the manifest's file, if there is one.
     """
 
-    faults: tuple[Fault, ...]
+    defects: tuple[Defect, ...]
     manifest: Manifest | None = None
     manifest_sha256: str | None = None
 
 
-def verify_bundle(directory: Path, manifest_sha256: str | None = None) -> Verdict:
-    """Check a bundle.
+def verify_bundle(directory: Path, manifest_sha256: str | None = None) -> Verification:
+    """Verify a bundle.
 
     Args:
-        directory: Where it is.
-        manifest_sha256: What the manifest's SHA-256 must be, in hexadecimal digits, if that was
-            published. Without it a bundle that was made up as a whole is not found out.
+        directory: The bundle's directory.
+        manifest_sha256: The manifest's SHA-256 as published, in hexadecimal. Without it, a
+            consistent forgery of the whole bundle is not detected.
     """
-    faults = list(_listing_faults(directory))
-    unreadable = {fault.file for fault in faults}
+    defects = list(_listing_defects(directory))
+    unreadable = {defect.file for defect in defects}
     if MANIFEST in unreadable:
-        return Verdict(tuple(faults))
+        return Verification(tuple(defects))
     try:
         content = _read(directory / MANIFEST)
     except ContentError as error:
-        return Verdict((*faults, Fault(MANIFEST, error.what)))
+        return Verification((*defects, Defect(MANIFEST, error.what)))
     digest = hashlib.sha256(content).hexdigest()
     if manifest_sha256 is not None and digest != manifest_sha256.strip().lower():
-        faults.append(Fault(MANIFEST, f"has SHA-256 {digest}, expected {manifest_sha256.lower()}"))
+        expected = manifest_sha256.lower()
+        defects.append(Defect(MANIFEST, f"has SHA-256 {digest}, expected {expected}"))
     try:
         manifest = decode_manifest(content)
     except ContentError as error:
-        return Verdict((*faults, Fault(MANIFEST, error.what, error.line)), None, digest)
+        return Verification((*defects, Defect(MANIFEST, error.what, error.line)), None, digest)
     if tuple(entry.name for entry in manifest.files) != FILES:
-        faults.append(Fault(MANIFEST, f"does not list exactly {', '.join(FILES)}"))
+        defects.append(Defect(MANIFEST, f"does not list exactly {', '.join(FILES)}"))
     else:
-        sound = [entry for entry in manifest.files if entry.name not in unreadable]
-        faults += _digest_faults(directory, sound)
+        readable = [entry for entry in manifest.files if entry.name not in unreadable]
+        defects += _digest_defects(directory, readable)
         if not unreadable.intersection(FILES):
-            faults += _content_faults(directory, manifest)
-    return Verdict(tuple(faults), manifest, digest)
+            defects += _content_defects(directory, manifest)
+    return Verification(tuple(defects), manifest, digest)
 
 
-def _listing_faults(directory: Path) -> Iterator[Fault]:
-    """Yield what is missing, too much, or no plain file; none of these is opened later."""
+def _listing_defects(directory: Path) -> Iterator[Defect]:
+    """Yield missing and additional files, and what is not a regular file, which is not opened."""
     with os.scandir(directory) as entries:
         found = {entry.name: entry for entry in entries}
     for name in (*FILES, MANIFEST):
         if name not in found:
-            yield Fault(name, "is missing")
+            yield Defect(name, "is missing")
     for name in sorted(found):
         if found[name].is_symlink():
-            yield Fault(name, "is a symbolic link")
+            yield Defect(name, "is a symbolic link")
         elif not found[name].is_file(follow_symlinks=False):
-            yield Fault(name, "is no file")
+            yield Defect(name, "is no file")
         elif name not in FILES and name != MANIFEST:
-            yield Fault(name, "does not belong to the bundle")
+            yield Defect(name, "does not belong to the bundle")
 
 
 def _read(path: Path) -> bytes:
@@ -134,25 +134,27 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _digest_faults(directory: Path, entries: Iterable[FileEntry]) -> Iterator[Fault]:
+def _digest_defects(directory: Path, entries: Iterable[FileEntry]) -> Iterator[Defect]:
     for entry in entries:
         try:
             with (directory / entry.name).open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
                 size = file.tell()
         except OSError as error:
-            yield Fault(entry.name, f"cannot be read: {error.strerror}")
+            yield Defect(entry.name, f"cannot be read: {error.strerror}")
             continue
         if size != entry.size:
-            yield Fault(entry.name, f"has {size:,} bytes, the manifest's entry says {entry.size:,}")
+            yield Defect(
+                entry.name, f"has {size:,} bytes, the manifest's entry says {entry.size:,}"
+            )
         elif digest != entry.sha256:
-            yield Fault(
+            yield Defect(
                 entry.name, f"has SHA-256 {digest}, the manifest's entry says {entry.sha256}"
             )
 
 
-def _content_faults(directory: Path, manifest: Manifest) -> Iterator[Fault]:
-    """Recount, and yield what the files say otherwise."""
+def _content_defects(directory: Path, manifest: Manifest) -> Iterator[Defect]:
+    """Yield the differences between the files and a recount of the vote log."""
     contents: dict[str, bytes] = {}
     name = ""
     try:
@@ -166,9 +168,9 @@ def _content_faults(directory: Path, manifest: Manifest) -> Iterator[Fault]:
         name = REJECTIONS
         rejections = read_counts(contents[REJECTIONS], REJECTIONS_COLUMNS)
         name = VOTE_LOG
-        tally = _recount(directory / VOTE_LOG, {c.candidate_id for c in candidates})
+        totals = _recount(directory / VOTE_LOG, {c.candidate_id for c in candidates})
     except ContentError as error:
-        yield Fault(name, error.what, error.line)
+        yield Defect(name, error.what, error.line)
         return
     canvass = Canvass(
         election=manifest.election,
@@ -179,13 +181,13 @@ def _content_faults(directory: Path, manifest: Manifest) -> Iterator[Fault]:
         registered=registered,
         rejections=rejections,
     )
-    yield from _difference_faults(contents, result_files(canvass, tally))
-    for what in coverage_faults(manifest, canvass, tally):
-        yield Fault(MANIFEST, what)
+    yield from _difference_defects(contents, result_files(canvass, totals))
+    for what in coverage_defects(manifest, canvass, totals):
+        yield Defect(MANIFEST, what)
 
 
-def _recount(path: Path, candidate_ids: set[str]) -> Tally:
-    tally = Tally()
+def _recount(path: Path, candidate_ids: set[str]) -> VoteLogTotals:
+    totals = VoteLogTotals()
     try:
         with path.open("rb") as file:
             for number, vote in enumerate(read_votes(file), start=1):
@@ -193,20 +195,20 @@ def _recount(path: Path, candidate_ids: set[str]) -> Tally:
                     raise ContentError(
                         f"is a vote for {vote.candidate_id!r:.80}, who is no candidate", number
                     )
-                tally.add(vote)
+                totals.add(vote)
     except OSError as error:
         raise ContentError(f"cannot be read: {error.strerror}") from error
-    return tally
+    return totals
 
 
-def _difference_faults(
+def _difference_defects(
     found: Mapping[str, bytes], recounted: Mapping[str, bytes]
-) -> Iterator[Fault]:
+) -> Iterator[Defect]:
     for name, expected in recounted.items():
         line = first_difference(found[name], expected)
         if line is not None:
             here, there = _line(found[name], line), _line(expected, line)
-            yield Fault(name, f"holds {here!r:.120}, the recount gives {there!r:.120}", line)
+            yield Defect(name, f"holds {here!r:.120}, the recount gives {there!r:.120}", line)
 
 
 def _line(content: bytes, number: int) -> str:

@@ -1,9 +1,9 @@
-"""The vote log: every vote that counts, one line of JSON each, in the order of the voters' ids.
+"""The vote log: every vote that counts, as one line of JSON, in the order of the voter_ids.
 
-The order is that of the ids' UTF-8 bytes (PostgreSQL's collation "C"), and each line is the only
-way to write its vote. So a log has one form only, and whether anybody voted twice shows by looking
-at two neighbouring lines. It is compressed with gzip (RFC 1952) without a time or a name in its
-header: the same votes give the same bytes.
+The order is that of the ids' UTF-8 bytes (PostgreSQL's collation "C"), and a vote has only one
+valid line. A log therefore has only one valid form, and two votes of one voter are adjacent. It is
+compressed with gzip (RFC 1952) without a time or a name in the header, so that the same votes give
+the same bytes.
 """
 
 import gzip
@@ -17,15 +17,13 @@ import orjson
 
 from voting_core.models import Coordinates
 from voting_core.operator.results.exceptions import ContentError
-from voting_core.operator.results.model import LoggedVote, Tally
+from voting_core.operator.results.model import LoggedVote, VoteLogTotals
 from voting_core.serialization import iso_utc
-
-__all__ = ["decode_vote", "encode_logged_vote", "read_votes", "write_votes"]
 
 COMPRESSION = 6
 CHUNK_VOTES = 5_000
 MAX_LINE_BYTES = 8 * 1024 * 1024
-"""Ids and a location of the length that `voters_topic` lets through fit, however escaped."""
+"""More than the longest vote that `voters_topic` allows, with every character escaped."""
 
 _FIELDS = {
     "voter_id": str,
@@ -39,27 +37,27 @@ _FIELDS = {
 
 
 def encode_logged_vote(vote: LoggedVote) -> bytes:
-    """Return a vote's line, with the line feed."""
-    place = vote.coordinates
+    """Return a vote's line, including the line feed."""
+    source = vote.coordinates
     return orjson.dumps(
         {
             "voter_id": vote.voter_id,
             "candidate_id": vote.candidate_id,
             "location": vote.location,
             "voting_time": iso_utc(vote.voting_time),
-            "source_topic_id": place.topic_id,
-            "source_partition": place.partition,
-            "source_offset": place.offset,
+            "source_topic_id": source.topic_id,
+            "source_partition": source.partition,
+            "source_offset": source.offset,
         },
         option=orjson.OPT_APPEND_NEWLINE,
     )
 
 
 def decode_vote(line: bytes) -> LoggedVote:
-    """Read a vote's line.
+    """Return the vote that a line holds.
 
     Raises:
-        ContentError: It is not exactly as `encode_logged_vote` writes it.
+        ContentError: The line is not in the form of `encode_logged_vote`.
     """
     try:
         found: Any = orjson.loads(line)
@@ -88,30 +86,25 @@ def decode_vote(line: bytes) -> LoggedVote:
     return vote
 
 
-def write_votes(file: IO[bytes], votes: Iterable[LoggedVote]) -> Tally:
-    """Write the log and count it.
-
-    Args:
-        file: Where to.
-        votes: In the order of their voters' ids.
-    """
-    tally = Tally()
+def write_votes(file: IO[bytes], votes: Iterable[LoggedVote]) -> VoteLogTotals:
+    """Write a log of votes, given in the order of their voter_ids, and return its totals."""
+    totals = VoteLogTotals()
     remaining = iter(votes)
     with gzip.GzipFile(
         filename="", mode="wb", compresslevel=COMPRESSION, fileobj=file, mtime=0
     ) as log:
         while chunk := list(islice(remaining, CHUNK_VOTES)):
             for vote in chunk:
-                tally.add(vote)
+                totals.add(vote)
             log.write(b"".join(map(encode_logged_vote, chunk)))
-    return tally
+    return totals
 
 
 def read_votes(file: IO[bytes]) -> Iterator[LoggedVote]:
-    """Yield the votes of a log, seeing that no voter comes twice.
+    """Yield the votes of a log, and check that each voter has only one.
 
     Raises:
-        ContentError: The log is damaged, or a line is not what must stand there.
+        ContentError: The log is damaged, a line is invalid, or the voter_ids are not ascending.
     """
     number = 0
     before: str | None = None

@@ -1,0 +1,147 @@
+"""The images that a stack of containers runs, and where they come from."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import attrs
+import docker
+
+from voting_infra.engine import FoundImage, fetch_image, has_image, open_engine
+from voting_infra.exceptions import ImageError
+from voting_infra.kafka_libs import KAFKA_VERSION
+
+BUILDER = Path(__file__).parents[3] / ".ci" / "images"
+"""Builds the images of a machine that can pull none; see its `__main__.py`."""
+
+
+@attrs.frozen
+class Source:
+    """Where an image comes from.
+
+    Attributes:
+        variable: Names the image to use, in the environment.
+        official: Its name otherwise.
+        name: What `nox -s images` calls the one with the same interface that it builds.
+        built: That image's tag.
+    """
+
+    variable: str
+    official: str
+    name: str
+    built: str
+
+
+KAFKA = Source(
+    "VOTING_KAFKA_IMAGE", f"apache/kafka:{KAFKA_VERSION}", "kafka", f"voting-kafka:{KAFKA_VERSION}"
+)
+POSTGRES = Source("VOTING_POSTGRES_IMAGE", "postgres:18", "postgres", "voting-postgres:15")
+
+
+@attrs.frozen
+class StackImages:
+    """The images of a stack.
+
+    Attributes:
+        kafka: Has the interface of `apache/kafka`.
+        postgres: Has the interface of `postgres`.
+    """
+
+    kafka: FoundImage
+    postgres: FoundImage
+
+    def __str__(self) -> str:
+        return f"{self.kafka} and {self.postgres}"
+
+
+def find_images(environ: Mapping[str, str]) -> StackImages:
+    """Return the images of a stack: each the local one, else a pull, else one built here before.
+
+    Args:
+        environ: Where the variables that name images are looked up.
+
+    Raises:
+        EngineError: The engine is unreachable.
+        ImageError: An image is missing.
+    """
+    return _stack_images(environ, find_image)
+
+
+def resolve_images(environ: Mapping[str, str]) -> StackImages:
+    """Return the images of a stack as `find_images` does, and build those that are missing.
+
+    Args:
+        environ: As of `find_images`.
+
+    Raises:
+        EngineError: The engine is unreachable.
+        ImageError: An image cannot be built.
+    """
+    return _stack_images(environ, resolve_image)
+
+
+def find_image(engine: docker.DockerClient, wanted: str, source: Source) -> FoundImage:
+    """Return an image to use: the local one, else a pull, else the one that was built here.
+
+    Args:
+        engine: Holds it.
+        wanted: Its name, with its tag.
+        source: Where else it comes from.
+
+    Raises:
+        ImageError: There is none.
+    """
+    try:
+        return fetch_image(engine, wanted)
+    except ImageError:
+        if not has_image(engine, source.built):
+            raise
+    return FoundImage(source.built, f"built here, in place of {wanted}")
+
+
+def resolve_image(engine: docker.DockerClient, wanted: str, source: Source) -> FoundImage:
+    """Return an image to use as `find_image` does, and build it where it is missing.
+
+    Args:
+        engine: Holds it.
+        wanted: Its name, with its tag.
+        source: Where else it comes from.
+
+    Raises:
+        ImageError: It cannot be built.
+    """
+    try:
+        return find_image(engine, wanted, source)
+    except ImageError:
+        build_images(source.name)
+    return find_image(engine, wanted, source)
+
+
+def build_images(*names: str) -> None:
+    """Build images as `nox -s images` does, which prints its progress.
+
+    Raises:
+        ImageError: One cannot be built.
+    """
+    done = subprocess.run(
+        [sys.executable, BUILDER, "--no-compose", *names],
+        stdout=2,  # this command's own output may be for a shell to read
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ImageError(f"{' and '.join(names)} cannot be built: {done.stderr.strip()}")
+
+
+def _stack_images(
+    environ: Mapping[str, str], find: Callable[[docker.DockerClient, str, Source], FoundImage]
+) -> StackImages:
+    with open_engine() as engine:
+        return StackImages(
+            *(
+                find(engine, environ.get(source.variable) or source.official, source)
+                for source in (KAFKA, POSTGRES)
+            )
+        )

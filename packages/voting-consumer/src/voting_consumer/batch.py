@@ -1,0 +1,148 @@
+"""Batches: records polled together, and the group generation in which they were polled."""
+
+import sys
+from collections.abc import Mapping
+
+import attrs
+import structlog
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from voting_consumer.validation import BallotRecord
+from voting_core import topics
+from voting_core.database.decisions import RecordRange
+from voting_core.exceptions import FatalError
+from voting_core.kafka import position
+from voting_core.models import Coordinates
+
+__all__ = ["Batch", "PartitionReader", "generation_of"]
+
+POLL_SECONDS = 0.1
+"""Time to wait for more records before deciding on those that have arrived."""
+
+POLL_RECORDS = 500
+BATCH_BYTES = 32 * 1024 * 1024
+
+log = structlog.get_logger()
+
+
+@attrs.frozen
+class Batch:
+    """Records polled together, with the group metadata of that moment.
+
+    Attributes:
+        records: In offset order within each partition.
+        group_metadata: Lets Kafka check, at the commit, that this consumer still owned the
+            partitions.
+    """
+
+    records: list[BallotRecord]
+    group_metadata: bytes
+
+    @property
+    def ranges(self) -> list[RecordRange]:
+        """The offsets from the first to the last record of each partition."""
+        found: dict[int, RecordRange] = {}
+        for record in self.records:
+            at = record.coordinates
+            known = found.get(at.partition)
+            start = known.start if known else at.offset
+            found[at.partition] = RecordRange(at.topic_id, at.partition, start, at.offset + 1)
+        return list(found.values())
+
+
+def generation_of(group_metadata: bytes) -> int:
+    """Return the group generation in librdkafka's serialized group metadata.
+
+    The format is `CGMDv2:`, the generation as a 32-bit integer in native byte order, then names
+    (`rd_kafka_consumer_group_metadata_write` in librdkafka's `rdkafka_cgrp.c`).
+
+    Returns:
+        The generation; -1 if the consumer is not a member of the group.
+
+    Raises:
+        FatalError: The format is unknown.
+    """
+    prefix, generation = group_metadata[:7], group_metadata[7:11]
+    if prefix != b"CGMDv2:" or len(generation) != 4:
+        raise FatalError(f"group metadata of an unknown format: {prefix!r}")
+    return int.from_bytes(generation, sys.byteorder, signed=True)
+
+
+class PartitionReader:
+    """Reads the records of the assigned partitions of `voters_topic`."""
+
+    def __init__(self, consumer: Consumer, batch_size: int) -> None:
+        """Wait for the first assignment.
+
+        Args:
+            consumer: Reports the end of a partition as an event.
+            batch_size: Maximum number of records to read at a time.
+        """
+        self._consumer = consumer
+        self._batch_size = batch_size
+        self._topic_id = ""
+        self._assigned: frozenset[int] | None = None
+        self._at_end: set[int] = set()
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether all assigned partitions are read to their end; False before an assignment."""
+        return self._assigned is not None and self._at_end >= self._assigned
+
+    def assign(self, topic_id: str, offsets: Mapping[int, int]) -> None:
+        """Start each partition at an offset."""
+        self._topic_id = topic_id
+        self._assigned = frozenset(offsets)
+        self._at_end = set()
+        self._consumer.assign(
+            [TopicPartition(topics.VOTERS.name, *start) for start in offsets.items()]
+        )
+
+    def unassign(self) -> None:
+        """Record that the partitions were revoked."""
+        self._assigned = frozenset()
+
+    def read(self) -> list[BallotRecord]:
+        """Return the next records; some may be of partitions that were revoked during the call.
+
+        Raises:
+            FatalError: The topic cannot be read.
+        """
+        records: list[BallotRecord] = []
+        size = 0
+        while len(records) < self._batch_size and size < BATCH_BYTES:
+            limit = min(POLL_RECORDS, self._batch_size - len(records))
+            messages = self._consumer.consume(limit, POLL_SECONDS)
+            for message in messages:
+                record = self._record_of(message)
+                if record is not None:
+                    records.append(record)
+                    size += len(record.value or b"")
+            if len(messages) < limit:
+                break
+        return records
+
+    def _record_of(self, message: Message) -> BallotRecord | None:
+        """Return a message as a record; None if it is an event."""
+        error = message.error()
+        if error is not None:
+            self._handle_event(message, error)
+            return None
+        partition, offset = position(message)
+        self._at_end.discard(partition)
+        _, timestamp = message.timestamp()
+        return BallotRecord(
+            Coordinates(self._topic_id, partition, offset), timestamp, message.value()
+        )
+
+    def _handle_event(self, message: Message, error: KafkaError) -> None:
+        if error.code() == KafkaError._PARTITION_EOF:
+            self._at_end.add(position(message)[0])
+        elif error.retriable() or error.code() in (
+            KafkaError._MAX_POLL_EXCEEDED,
+            KafkaError._TRANSPORT,
+            KafkaError._ALL_BROKERS_DOWN,
+        ):
+            log.warning("Kafka unavailable", error=error.str())
+        else:
+            raise FatalError(f"cannot read {topics.VOTERS.name}: {error.str()}")

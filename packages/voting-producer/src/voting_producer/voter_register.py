@@ -1,0 +1,49 @@
+"""The producer's access to the register in PostgreSQL."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from voting_core.database import RetryingConnection, voter_register
+from voting_core.database.migrations import check_schema
+from voting_core.models import Candidate, Voter
+from voting_core.service.settings import DatabaseSettings
+
+__all__ = ["PostgresVoterRegister"]
+
+
+class PostgresVoterRegister:
+    """Candidates and voters in PostgreSQL.
+
+    To register is idempotent, so it is repeated when the connection is lost. Every method raises
+    UnreachableError if the database stays unavailable.
+    """
+
+    def __init__(self, settings: DatabaseSettings, *, should_stop: Callable[[], bool]) -> None:
+        """Connect.
+
+        Args:
+            settings: Where the database is.
+            should_stop: Whether the service was asked to stop, which ends retries.
+
+        Raises:
+            UnreachableError: The database is unreachable.
+            SchemaError: The schema is older than needed.
+        """
+        self._connection = RetryingConnection(
+            settings, application="voting-producer", should_stop=should_stop, prepare=check_schema
+        )
+
+    def candidates(self) -> Mapping[str, Candidate]:
+        """Return the registered candidates by id."""
+        return self._connection.run(voter_register.candidates)
+
+    def add_first_candidates(self, new: Sequence[Candidate]) -> bool:
+        """Register candidates if there are none; return whether they were registered."""
+        return self._connection.run(lambda conn: voter_register.add_first_candidates(conn, new))
+
+    def add_voters(self, voters: Sequence[Voter]) -> None:
+        """Register voters and commit; those already registered stay as they are."""
+        self._connection.run(lambda conn: voter_register.add_voters(conn, voters))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()

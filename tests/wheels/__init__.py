@@ -1,0 +1,1 @@
+"""The built packages, installed from dist/ into empty environments."""
