@@ -22,7 +22,7 @@ from voting_core.exceptions import SetupError, VotingError
 from voting_core.kafka import connect_admin
 from voting_core.operator.reconcile import Reconciliation, reconcile
 from voting_core.operator.setup import set_up_election
-from voting_core.operator.status import Flow, pipeline_flow
+from voting_core.operator.status import KafkaStatus, kafka_status
 from voting_core.service.settings import DatabaseSettings, KafkaSettings
 from voting_infra.child import Child, describe_exit
 from voting_infra.demo.options import DemoOptions
@@ -77,9 +77,9 @@ class _Election:
         """All services."""
         return (self.producer, self.consumer, self.stream, self.dashboard)
 
-    def flow(self) -> Flow:
+    def flow(self) -> KafkaStatus:
         """Return how far the count is."""
-        return pipeline_flow(self.kafka, self.admin)
+        return kafka_status(self.kafka, self.admin)
 
     def votes(self) -> int:
         """Return how many votes the database holds."""
@@ -263,7 +263,7 @@ class _StallWatch:
         self._last: object = None
         self._moved = time.monotonic()
 
-    def see(self, flow: Flow) -> None:
+    def see(self, flow: KafkaStatus) -> None:
         now = (flow, self._election.producer.returncode)
         if now != self._last:
             self._last, self._moved = now, time.monotonic()
