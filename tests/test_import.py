@@ -195,7 +195,7 @@ def test_a_registered_voter_is_never_changed(election: Election) -> None:
         already_registered=1,
         bad=2,
         faults=(
-            BadRow(1, 2, "'v000001' differs from what is registered in address_state"),
+            BadRow(1, 2, "'v000001' differs from the registered row in address_state"),
             BadRow(4, 5, "'v000001' differs from row 2 (line 3) in address_state"),
         ),
         stored=True,

@@ -48,7 +48,7 @@ CANVASS = Canvass(
         Candidate("ada", 'Ada, the "First"', "Zebra"),
         Candidate("bob", "Bob Ünal", "Ant"),
         Candidate("cy", "Cy"),
-        Candidate("nil", "Nobody's Choice", "Ant"),
+        Candidate("nil", "None of the Above", "Ant"),
     ),
     registered={"Iowa": 5, "Ohio": 40, "Utah": 3},
     rejections={"malformed": 2, "underage": 1},

@@ -184,8 +184,8 @@ def replaced(system: System) -> None:
         (untallied, "aggregates count 24 votes, the database has 25"),
         (disagreeing, "votes: 25 in postgres, 25 in votes_topic, 24 in aggregates"),
         (unpublished, "in flight: 1 rejections to publish"),
-        (waiting_later, "went on"),
-        (advanced, "went on"),
+        (waiting_later, "continued"),
+        (advanced, "continued"),
         (replaced, "changed"),
     ],
 )

@@ -154,7 +154,7 @@ def test_an_age_in_csv_must_be_a_whole_number(age: str) -> None:
         ({"voter_name": None}, "voter_name: expected a text, found nothing"),
         ({"voter_nam": "Z"}, "voter_nam: not a column of the register; is it voter_name?"),
         ({"choice": "ada"}, "choice: belongs on a ballot, not in the register"),
-        ({"address": {"state": "Ohio"}}, "address_state: stands beside a nested address"),
+        ({"address": {"state": "Ohio"}}, "address_state: conflicts with the nested address"),
     ],
 )
 def test_json_is_not_converted(change: dict[str, Any], reason: str) -> None:
@@ -203,7 +203,7 @@ def test_a_line_that_is_not_a_json_object_is_bad(line: str, reason: str) -> None
         ("voter_id,voter_name,date_of_birth,gender", "lacks the column 'address_state'"),
         (HEADER + ",emial", "column 'emial': not a column of the register; is it email?"),
         (HEADER + ",choice", "column 'choice': not a column"),
-        (HEADER + ",voter_id", "column 'voter_id' stands there twice"),
+        (HEADER + ",voter_id", "column 'voter_id' occurs twice"),
         (HEADER.upper(), "column 'VOTER_ID': not a column of the register; is it voter_id?"),
         (HEADER.replace(",", ";"), "separated by ';'"),
         ('voter_id,"voter_name', "the header (line 1): not CSV"),

@@ -81,7 +81,7 @@ def test_a_missing_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     """A file that VOTING_CONFIG names but does not exist is an error, not the defaults."""
     missing = tmp_path / "missing.toml"
     message = polling_hours(monkeypatch, toml=missing)
-    assert f"VOTING_CONFIG names {missing}, which is no file" in str(message)
+    assert f"VOTING_CONFIG names {missing}, which is not a file" in str(message)
 
 
 @attrs.frozen

@@ -193,7 +193,7 @@ def _check_config(environ: Mapping[str, str]) -> None:
     # typed-settings ignores a missing file and would count by the default rules.
     path = environ.get(CONFIG)
     if path and not Path(path).is_file():
-        raise InputError(f"{CONFIG} names {path}, which is no file")
+        raise InputError(f"{CONFIG} names {path}, which is not a file")
 
 
 def _converter() -> Any:
