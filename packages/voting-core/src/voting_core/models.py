@@ -5,17 +5,6 @@ from datetime import date, datetime
 
 import attrs
 
-__all__ = [
-    "Address",
-    "Candidate",
-    "Coordinates",
-    "Reason",
-    "Rejection",
-    "StoredVote",
-    "Vote",
-    "Voter",
-]
-
 
 @attrs.frozen
 class Candidate:

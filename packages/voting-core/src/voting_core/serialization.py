@@ -18,20 +18,6 @@ from cattrs.preconf.orjson import OrjsonConverter, make_converter
 from voting_core.exceptions import SerializationError
 from voting_core.models import Address, Candidate, Rejection, StoredVote, Voter
 
-__all__ = [
-    "MAX_VOTER_BYTES",
-    "compound_key",
-    "decode_object",
-    "decode_voter",
-    "encode_rejection",
-    "encode_vote",
-    "encode_voter",
-    "iso_utc",
-    "read_candidate",
-    "read_voter",
-    "structure",
-]
-
 MAX_VOTER_BYTES = 1_000_000
 """A longer record of `voters_topic` is rejected without being parsed."""
 

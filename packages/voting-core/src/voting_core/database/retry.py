@@ -12,8 +12,6 @@ from voting_core.database.connection import connect, describe
 from voting_core.exceptions import UnreachableError
 from voting_core.service.settings import DatabaseSettings
 
-__all__ = ["RetryPolicy", "RetryingConnection"]
-
 T = TypeVar("T")
 
 log = structlog.get_logger()

@@ -11,19 +11,6 @@ from psycopg.rows import class_row
 
 from voting_core.models import Address, Candidate, Voter
 
-__all__ = [
-    "CANDIDATE_COLUMNS",
-    "VOTER_COLUMNS",
-    "RegisteredVoter",
-    "add_candidates",
-    "add_first_candidates",
-    "add_voters",
-    "candidates",
-    "find_voters",
-    "voter_row",
-    "voters_by_location",
-]
-
 CANDIDATE_COLUMNS = tuple(field.name for field in attrs.fields(Candidate))
 """Columns of the table `candidates`."""
 

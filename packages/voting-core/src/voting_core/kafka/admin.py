@@ -22,17 +22,6 @@ from voting_core.kafka.config import client_config
 from voting_core.service.settings import KafkaSettings
 from voting_core.topics import TopicSpec
 
-__all__ = [
-    "OffsetRange",
-    "check_topics",
-    "connect_admin",
-    "create_topics",
-    "delete_topics",
-    "existing_topics",
-    "offset_ranges",
-    "topic_ids",
-]
-
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 ATTEMPT_SECONDS = 5.0

@@ -24,15 +24,6 @@ from typed_settings.exceptions import TsError
 from voting_core.exceptions import InputError
 from voting_core.rules import PollingHours
 
-__all__ = [
-    "DatabaseSettings",
-    "DrawSettings",
-    "KafkaSettings",
-    "LogSettings",
-    "PollSettings",
-    "settings_options",
-]
-
 
 @attrs.frozen
 class KafkaSettings:
