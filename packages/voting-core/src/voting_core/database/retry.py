@@ -109,9 +109,7 @@ class RetryingConnection:
             return work(self._connection)
         except self._transient as error:
             log.warning(
-                "database unavailable",
-                database=describe(self._settings),
-                error=_one_line(error),
+                "database unavailable", database=describe(self._settings), error=_one_line(error)
             )
             self.close()
             raise

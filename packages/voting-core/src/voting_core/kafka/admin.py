@@ -174,9 +174,7 @@ def _list_offsets(
     listed = _request(
         admin,
         lambda: admin.list_offsets(
-            specs,
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=ATTEMPT_SECONDS,
+            specs, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=ATTEMPT_SECONDS
         ),
     )
     return {partition.partition: future.result().offset for partition, future in listed.items()}
