@@ -89,10 +89,10 @@ def compound_key(*parts: str | int) -> bytes:
     return orjson.dumps(parts)
 
 
-def iso_utc(moment: datetime) -> str:
+def iso_utc(time: datetime) -> str:
     """Return a time in UTC with milliseconds, such as 2024-11-05T17:03:59.250Z."""
     # strftime does not pad years before 1000.
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def decode_object(value: bytes | None) -> dict[str, Any]:

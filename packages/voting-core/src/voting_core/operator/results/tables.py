@@ -46,7 +46,7 @@ def _decode(content: bytes, columns: Sequence[str], read: Callable[[list[str]], 
             raise ContentError(f"is not the header {','.join(columns)}", 1)
         for fields in reader:
             if len(fields) != len(columns):
-                raise ContentError(f"has not {len(columns)} fields", reader.line_num)
+                raise ContentError(f"does not have {len(columns)} fields", reader.line_num)
             try:
                 rows.append(read(fields))
             except ValueError:
