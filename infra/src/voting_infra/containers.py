@@ -5,6 +5,7 @@ import math
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import PurePosixPath
 
 import docker
@@ -17,7 +18,7 @@ from testcontainers.core.labels import LABEL_SESSION_ID, SESSION_ID
 from voting_infra.engine import engine_errors, fetch_image, open_engine
 from voting_infra.exceptions import ChildExited, ChildTimeout, ImageError, PortTaken
 from voting_infra.images import StackImages
-from voting_infra.kafka import HEAP, NodeAddress, kafka_answers, new_cluster_id, node_settings
+from voting_infra.kafka import HEAP, kafka_answers, new_cluster_id, node_settings
 from voting_infra.ports import LOOPBACK, free_ports
 from voting_infra.postgres import NAME, SERVER_SETTINGS, database_url, postgres_answers
 from voting_infra.servers import PORT_ATTEMPTS, answers_in_time
@@ -201,11 +202,10 @@ class ContainerKafka(ContainerServer):
 
     name = "Kafka"
 
-    def __init__(
-        self, engine: docker.DockerClient, supervisor: Supervisor, image: str, timeout: float
-    ) -> None:
-        super().__init__(engine, supervisor, image, timeout)
-        self.cluster_id = new_cluster_id()
+    @cached_property
+    def cluster_id(self) -> str:
+        """The id of its cluster."""
+        return new_cluster_id()
 
     @property
     def bootstrap_servers(self) -> str:
@@ -214,9 +214,7 @@ class ContainerKafka(ContainerServer):
 
     def _configure(self, container: DockerContainer) -> int:
         # Its port is the same inside, so that the address it gives to clients is right there too.
-        settings = node_settings(
-            _KAFKA_DATA, 1, [NodeAddress(1, self._port, _CONTROLLER_PORT)], listen=""
-        )
+        settings = node_settings(_KAFKA_DATA, self._port, _CONTROLLER_PORT, listen="")
         container.with_envs(
             CLUSTER_ID=self.cluster_id,
             KAFKA_HEAP_OPTS=f"-Xmx{HEAP}",
@@ -233,11 +231,9 @@ class ContainerPostgres(ContainerServer):
 
     name = "PostgreSQL"
 
-    def __init__(
-        self, engine: docker.DockerClient, supervisor: Supervisor, image: str, timeout: float
-    ) -> None:
-        super().__init__(engine, supervisor, image, timeout)
-        self._password = secrets.token_urlsafe(18)
+    @cached_property
+    def _password(self) -> str:
+        return secrets.token_urlsafe(18)
 
     @property
     def database_url(self) -> str:
@@ -252,9 +248,7 @@ class ContainerPostgres(ContainerServer):
             # Sorted by code point, as the embedded one sorts.
             POSTGRES_INITDB_ARGS="--encoding=UTF8 --locale=C.UTF-8 --no-sync",
         )
-        options = [
-            word for key, value in SERVER_SETTINGS.items() for word in ("-c", f"{key}={value}")
-        ]
+        options = [f"--{key}={value}" for key, value in SERVER_SETTINGS.items()]
         container.with_command(["postgres", *options])
         return _POSTGRES_PORT
 
@@ -263,17 +257,10 @@ class ContainerPostgres(ContainerServer):
 
 
 def kafka_variables(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return settings of Kafka as the variables from which its image makes them.
-
-    Args:
-        settings: By the names that `server.properties` has for them.
-    """
-    return {f"KAFKA_{_variable(key)}": value for key, value in settings.items()}
-
-
-def _variable(key: str) -> str:
-    # Its image reads three underscores as a dash, two as an underscore, one as a dot.
-    return key.replace("_", "__").replace("-", "___").replace(".", "_").upper()
+    """Return settings of `server.properties` as the variables from which Kafka's image makes it."""
+    # It reads three underscores as a dash, two as an underscore, one as a dot.
+    words = str.maketrans({"_": "__", "-": "___", ".": "_"})
+    return {f"KAFKA_{key.translate(words).upper()}": value for key, value in settings.items()}
 
 
 @contextmanager

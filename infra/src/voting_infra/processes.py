@@ -27,9 +27,6 @@ _LEFTOVERS_GRACE_S = 5.0
 _KILL_TIMEOUT_S = 10.0
 _POLL_S = 0.01
 
-# A parent that ended before the kernel was asked to watch it is no longer the parent.
-_IF_PARENT_LIVES = '[ "$PPID" = "$0" ] && exec "$@"'
-
 
 @attrs.frozen(kw_only=True)
 class Command:
@@ -122,13 +119,10 @@ class Child:
             raise ChildExited(self.name, describe_exit(self._returncode), self.log_path)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait until the child and its family have ended.
+        """Wait until the child and its family have ended, and return the leader's exit status.
 
         Args:
             timeout: Seconds; None for no limit.
-
-        Returns:
-            Its exit status, negative for the signal that ended it.
 
         Raises:
             ChildTimeout: It still runs.
@@ -139,9 +133,13 @@ class Child:
         return self._returncode
 
     def stop(self, timeout: float = 10.0) -> int:
-        """Ask the child to end, and kill its family if it has not after the timeout, in seconds.
+        """Ask the child to end, wait for that, and return the leader's exit status.
 
-        A paused child is resumed. The result and errors are those of `kill`.
+        A paused child is resumed. The family is killed if it has not ended within the timeout, in
+        seconds.
+
+        Raises:
+            SupervisionError: A process of the family survives.
         """
         if self._returncode is None:
             self._peak = _peak_of(self.pid)
@@ -152,10 +150,7 @@ class Child:
         return self.wait() if self._ended.wait(timeout) else self.kill()
 
     def kill(self) -> int:
-        """Kill the whole family and wait until it is gone.
-
-        Returns:
-            Its exit status, negative for the signal that ended it.
+        """Kill the whole family, wait until it is gone, and return the leader's exit status.
 
         Raises:
             SupervisionError: A process of the family survives.
@@ -237,11 +232,7 @@ class Child:
 
 
 def describe_exit(returncode: int) -> str:
-    """Return an exit status in words.
-
-    Args:
-        returncode: As of `Child.returncode`.
-    """
+    """Return the exit status of a child in words."""
     if returncode >= 0:
         return f"ended with exit status {returncode}"
     try:
@@ -251,11 +242,10 @@ def describe_exit(returncode: int) -> str:
 
 
 def launcher(parent: int, death_signal: signal.Signals) -> list[str]:
-    """Return the program that a child starts as; it becomes the program in the arguments after it.
+    """Return the program that a child starts as; it becomes the program in its further arguments.
 
     Args:
-        parent: Process id of the parent; should another process be the parent by then, the child
-            ends without having run anything.
+        parent: Process id of the parent; the child of another one ends without doing anything.
         death_signal: What the kernel sends to the child when its parent has ended.
 
     Raises:
@@ -267,7 +257,9 @@ def launcher(parent: int, death_signal: signal.Signals) -> list[str]:
     if setpriv is None:
         raise SupervisionError("there is no setpriv, which is part of util-linux; install that")
     number = death_signal.name.removeprefix("SIG")
-    return [setpriv, f"--pdeathsig={number}", "/bin/sh", "-c", _IF_PARENT_LIVES, str(parent)]
+    # A parent that ends before the kernel has been asked to watch it is no longer the parent.
+    check = '[ "$PPID" = "$0" ] && exec "$@"'
+    return [setpriv, f"--pdeathsig={number}", "/bin/sh", "-c", check, str(parent)]
 
 
 def _spawn(command: Command) -> subprocess.Popen[bytes]:

@@ -127,10 +127,10 @@ def _containers(
 ) -> "AbstractContextManager[_Servers]":
     # Here because its imports take longer than those of all the rest.
     from voting_infra.containers import open_containers
-    from voting_infra.images import resolve_images
+    from voting_infra.images import find_images
 
     if images is None:
-        images = resolve_images(environ)
+        images = find_images(environ, build=True)
     _log.info("the stack runs %s", images)
     return open_containers(supervisor, images, timeout)
 
