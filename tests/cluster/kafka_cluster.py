@@ -1,7 +1,6 @@
 """Several Kafka nodes that keep copies of each other's records."""
 
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Sequence
 
 import attrs
 
@@ -9,6 +8,7 @@ from voting_core.service.java import Java
 from voting_infra.kafka import EmbeddedKafka, new_cluster_id, replication_settings
 from voting_infra.kafka_libs import KafkaLibs
 from voting_infra.ports import LOOPBACK, free_ports
+from voting_infra.servers import run_together
 from voting_infra.supervisor import Supervisor
 
 
@@ -135,27 +135,11 @@ class KafkaCluster:
         cluster = [NodeAddress(node.node_id, next(ports), next(ports)) for node in self.nodes]
         for node in self.nodes:
             node.join(cluster)
-        try:
-            _all_at_once(node.format for node in self.nodes)
-            _all_at_once((node.start for node in self.nodes), self._kill)
-        except BaseException:
-            self._kill()
-            raise
+        run_together(node.format for node in self.nodes)
+        # To kill the others ends their starts.
+        run_together((node.start for node in self.nodes), self._kill)
 
     def _kill(self) -> None:
         for node in self.nodes:
             if node.running:
                 node.kill()
-
-
-def _all_at_once(
-    actions: Iterable[Callable[[], None]], on_failure: Callable[[], None] = lambda: None
-) -> None:
-    """Run actions in threads of their own; a failure is acted on before the others are done."""
-    with ThreadPoolExecutor(thread_name_prefix="kafka") as threads:
-        futures = [threads.submit(action) for action in actions]
-        done, others = wait(futures, return_when=FIRST_EXCEPTION)
-        if others:
-            on_failure()
-        for future in done:
-            future.result()

@@ -83,8 +83,8 @@ def find_image(
     Args:
         engine: Has it.
         wanted: Its name, with its tag.
-        source: Where else it comes from.
-        build: Whether to build it if it is missing.
+        source: What can replace it.
+        build: Whether to build that if it is missing.
 
     Raises:
         ImageError: It is missing, or cannot be built.

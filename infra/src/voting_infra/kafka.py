@@ -62,7 +62,7 @@ class EmbeddedKafka(EmbeddedServer):
 
         Args:
             supervisor: Runs it.
-            java: Runs it too.
+            java: Runs it.
             libs: Its jars.
             record_archive: Whether to record a class-data archive at an orderly stop, which then
                 takes some seconds longer, for `keep_class_archive`; none is if there is one.
@@ -84,11 +84,7 @@ class EmbeddedKafka(EmbeddedServer):
         return f"{LOOPBACK}:{self._ports[0]}"
 
     def start_on_free_ports(self) -> None:
-        """Format the logs and start the broker for the first time.
-
-        Raises:
-            ChildError: It cannot be formatted, or as `start`.
-        """
+        """Format the logs and start the broker for the first time."""
         self.format()
         super().start_on_free_ports()
 
@@ -159,14 +155,7 @@ def new_cluster_id() -> str:
 def kafka_answers(
     bootstrap_servers: str, cluster_id: str, timeout: float, node_id: int = 1
 ) -> bool:
-    """Return whether the broker of a cluster serves clients.
-
-    Args:
-        bootstrap_servers: Its address.
-        cluster_id: Of the cluster; another one at that address is not it.
-        timeout: Seconds to wait for an answer.
-        node_id: The node that must be one of the cluster by now.
-    """
+    """Return whether, within some seconds, a node of this very cluster serves clients."""
     # A closed port, which this client logs as an error, is the normal case here.
     settings: dict[str, str | int | float | bool] = {
         "bootstrap.servers": bootstrap_servers,

@@ -59,6 +59,11 @@ class Child:
     When the leader ends, what is left of the family is ended too. It has a session of its own, so
     the terminal's Ctrl-C reaches only this process, which decides what to do about it. The methods
     may be called from any thread, and on a child that has ended.
+
+    Attributes:
+        name: What messages call it.
+        log_path: Where its output goes.
+        pid: The leader's process id, which is also that of its process group and session.
     """
 
     def __init__(self, command: Command, on_pause: Callable[[int], None]) -> None:
@@ -71,7 +76,9 @@ class Child:
         Raises:
             SupervisionError: There is no such program, or it cannot be started.
         """
-        self.command = command
+        self.name = command.name
+        self.log_path = command.log_path
+        self._stop_signal = command.stop_signal
         self._on_pause = on_pause
         self._returncode: int | None = None
         self._ended = threading.Event()
@@ -81,23 +88,9 @@ class Child:
         # its parent: a peak up to here says nothing.
         self._peak_floor = _peak_of(os.getpid()) or 0
         self._process = _spawn(command)
-        self._leader = psutil.Process(self._process.pid)
+        self.pid = self._process.pid
+        self._leader = psutil.Process(self.pid)
         threading.Thread(target=self._await_end, name=f"wait-{command.name}", daemon=True).start()
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return self.command.name
-
-    @property
-    def log_path(self) -> Path:
-        """Where its output goes."""
-        return self.command.log_path
-
-    @property
-    def pid(self) -> int:
-        """The leader's process id, which is also that of its process group and session."""
-        return self._process.pid
 
     @property
     def returncode(self) -> int | None:
@@ -145,7 +138,7 @@ class Child:
             self._peak = _peak_of(self.pid)
             # Descendants in other sessions cannot be found once the leader has ended.
             self._family = self._members()
-            _send([self._leader], self.command.stop_signal)
+            _send([self._leader], self._stop_signal)
             _send(self._family, signal.SIGCONT)
         return self.wait() if self._ended.wait(timeout) else self.kill()
 
@@ -165,10 +158,7 @@ class Child:
         return self.wait()
 
     def kill_leader(self) -> None:
-        """Kill the leader alone and return at once.
-
-        What is left of its session is ended as after any other end: asked first, killed later.
-        """
+        """Kill the leader alone and return at once; what is left is ended as after any end."""
         if self._returncode is None:
             _send([self._leader], signal.SIGKILL)
 
@@ -296,10 +286,8 @@ def _send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
 
 
 def _await_end_of(processes: set[psutil.Process], timeout: float) -> set[psutil.Process]:
-    """Wait until processes have ended and return those that have not.
-
-    `psutil.wait_procs` would also wait for zombies, which may stay where no init reaps them.
-    """
+    """Wait until processes have ended and return those that have not."""
+    # psutil.wait_procs would also wait for zombies, which stay where no init reaps them.
     deadline = time.monotonic() + timeout
     while alive := {process for process in processes if is_alive(process)}:
         if time.monotonic() > deadline:
