@@ -5,20 +5,21 @@
 #   "poetry==2.5.1",
 #   "poetry-plugin-export==1.10.1",
 #   "poetry-plugin-pypi-mirror==0.6.5",
+#   "towncrier==26.9.0",
 # ]
 # ///
 """Everything that is done to this repository: `nox` runs what must pass, `nox -l` lists the rest.
 
-Nox reads the block above and runs this file with exactly these tools, Poetry among them. What a
-session installs is what the project's `poetry.lock` says.
+Nox reads the block above and runs this file with exactly these tools, Poetry and towncrier among
+them. What a session installs is what the project's `poetry.lock` pins.
 """
 
 import hashlib
 import inspect
 import os
+import re
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -33,28 +34,42 @@ ROOT = Path(__file__).parent
 SERVICES = ("voting-producer", "voting-consumer", "voting-stream", "voting-dashboard")
 PACKAGES = ("voting-core", *SERVICES)
 PROJECTS = (*PACKAGES, "infra")
-SOURCES = ("packages", "infra", "tests", "benchmarks", "noxfile.py")
+
+TOOLS = nox.project.load_toml("noxfile.py")["dependencies"]
+TEST_TOOLS = {
+    "voting-core": ("pytest", "hypothesis", "jsonschema"),
+    "voting-producer": ("pytest", "hypothesis"),
+    "voting-consumer": ("pytest",),
+    "voting-stream": ("pytest",),
+    "voting-dashboard": ("pytest",),
+    "infra": ("pytest", "pytest-xdist", "hypothesis", "jsonschema", "playwright", "uv"),
+}
+DOCS_TOOLS = ("mkdocs-material",)
+STUBS = ("types-docker", "types-jsonschema", "types-psutil")
 
 # Tests of real servers wait more than they compute, and some take minutes: each worker has a stack
-# of its own and is given one test at a time.
+# of its own and runs one test at a time.
 PARALLEL = ("--numprocesses=2", "--maxschedchunk=1")
 
-# Ctrl-C reaches the session's program as well as Nox: it gets the time to stop its children.
+# Ctrl-C reaches the session's program as well as Nox: it gets this long to stop its children.
 STOP_SECONDS = 60.0
+
+MODULES = os.pathsep.join((str(ROOT / "tests"), str(ROOT / "benchmarks")))
+COVERAGE = ROOT / ".nox" / ".coverage"
 
 
 def folder(project: str) -> Path:
-    """Return a project's folder."""
-    return ROOT / "infra" if project == "infra" else ROOT / "packages" / project
+    """Return a project's folder, relative to the root, where every session runs."""
+    return Path("packages", project) if project in PACKAGES else Path(project)
 
 
 def run_poetry(session: nox.Session, *args: str, env: dict[str, str] | None = None) -> None:
-    """Run the Poetry that came with this file's own tools."""
+    """Run the Poetry that comes with this file's own tools."""
     session.run_install(sys.executable, "-m", "poetry", *args, env=env, external=True, silent=True)
 
 
 def constraints(session: nox.Session, project: str) -> Path:
-    """Return the versions of a project's lock file as pip constraints; exported when it changed."""
+    """Return the versions of a project's lock file as pip constraints; exported when it changes."""
     lock = folder(project) / "poetry.lock"
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     exported = ROOT / ".nox" / ".constraints" / f"{project}-{digest}.txt"
@@ -70,23 +85,6 @@ def constraints(session: nox.Session, project: str) -> Path:
     return exported
 
 
-RELEASE_TOOLS = ("attrs", "click", "packaging", "tomlkit", "towncrier")
-TEST_TOOLS = {
-    "voting-core": ("pytest", "hypothesis", "jsonschema"),
-    "voting-producer": ("pytest", "hypothesis"),
-    "infra": (
-        *("pytest", "pytest-xdist", "hypothesis", "jsonschema", "playwright", "psutil"),
-        "uv",
-        *RELEASE_TOOLS,
-    ),
-}
-
-
-def test_tools(project: str) -> tuple[str, ...]:
-    """Return what a project's tests need beside the project."""
-    return TEST_TOOLS.get(project, ("pytest",))
-
-
 def install(session: nox.Session, project: str, *tools: str) -> None:
     """Install a project, its siblings and tools, all in the versions of its lock file.
 
@@ -95,72 +93,122 @@ def install(session: nox.Session, project: str, *tools: str) -> None:
         project: Whose lock file decides.
         tools: More requirements, without versions.
     """
-    siblings: Sequence[str] = {
-        "voting-core": ["voting-core"],
-        "infra": [*PACKAGES, "infra"],
-    }.get(project, ["voting-core", project])
-    editable = [arg for sibling in siblings for arg in ("-e", str(folder(sibling)))]
+    siblings = {"voting-core": [], "infra": PACKAGES}.get(project, ["voting-core"])
+    editable = [arg for each in (*siblings, project) for arg in ("-e", str(folder(each)))]
     session.install("-c", str(constraints(session, project)), *editable, *tools)
+
+
+def install_tools(session: nox.Session, *tools: str) -> None:
+    """Install tools that need no project, in the versions of the lock file of everything."""
+    session.install("-c", str(constraints(session, "infra")), *tools)
+
+
+def run_pytest(session: nox.Session, *args: str, **env: str) -> None:
+    """Run tests and measure which lines they reach, also in the processes that they start."""
+    install_tools(session, "coverage")
+    data = COVERAGE / re.sub(r"\W+", "-", session.name)
+    shutil.rmtree(data, ignore_errors=True)
+    env["COVERAGE_FILE"] = str(data / "data")
+    session.run("coverage", "run", "-m", "pytest", *args, *session.posargs, env=env)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and formatting."""
-    session.install("-c", str(constraints(session, "infra")), "ruff")
-    session.run("ruff", "check", *SOURCES)
-    session.run("ruff", "format", "--check", *SOURCES)
+    """Check style, formatting, and which module may import which."""
+    install_tools(session, "ruff", "import-linter")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    sources = os.pathsep.join(str(folder(package) / "src") for package in PACKAGES)
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": sources})
+
+
+@nox.session(default=False)
+def format(session: nox.Session) -> None:
+    """Correct style and formatting where Ruff can."""
+    install_tools(session, "ruff")
+    session.run("ruff", "check", "--fix")
+    session.run("ruff", "format")
 
 
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, strictly, over everything."""
-    stubs = ("types-docker", "types-jsonschema", "types-psutil")
-    install(session, "infra", "mypy", "nox", *stubs, *test_tools("infra"))
-    for sources in ([str(folder(p) / "src") for p in PROJECTS], ["tests"], ["noxfile.py"]):
-        session.run("mypy", *sources)
-    for project in PROJECTS:
-        session.run("mypy", str(folder(project) / "tests"))
+    session.install(*TOOLS)
+    install(session, "infra", "mypy", *STUBS, *TEST_TOOLS["infra"], *DOCS_TOOLS)
+    sources = [str(folder(project) / "src") for project in PROJECTS]
+    tests = [str(folder(project) / "tests") for project in PROJECTS]
+    session.run("mypy", "noxfile.py", *sources)
+    # Modules of the same name, such as `conftest`, cannot be checked together.
+    for scripts in (*tests, "tests", "benchmarks", "tools", ".ci/images", "docs/_hooks"):
+        session.run("mypy", scripts)
 
 
-def run_release_tool(session: nox.Session, module: str, *args: str) -> None:
-    """Run a module of `voting_release`, which needs none of what it releases."""
-    pinned = ("-c", str(constraints(session, "infra")))
-    session.install(*pinned, "--no-deps", "-e", str(folder("infra")))
-    session.install(*pinned, *RELEASE_TOOLS)
-    session.run("python", "-m", module, *args)
-
-
-@nox.session
+@nox.session(venv_backend="none")
 def changes(session: nox.Session) -> None:
-    """Check that changes have news fragments and that each range has room for its sibling."""
-    run_release_tool(session, "voting_release.changes")
+    """Check that changes have news fragments and that each range includes its sibling."""
+    session.run(sys.executable, "tools/changes.py", external=True)
 
 
-@nox.session(default=False)
+@nox.session(default=False, venv_backend="none")
 def release(session: nox.Session) -> None:
     """Release a package: `nox -s release -- voting-consumer minor` (or major, patch, 1.2.3)."""
-    run_release_tool(session, "voting_release", *session.posargs)
+    session.run(sys.executable, "tools/release.py", *session.posargs, external=True)
 
 
 @nox.session(tags=["unit"])
-@nox.parametrize("project", [nox.param(p, id=p, tags=[p]) for p in PROJECTS])
+@nox.parametrize("project", [nox.param(p, id=p, tags=[p]) for p in (*PROJECTS, "tools")])
 def unit(session: nox.Session, project: str) -> None:
-    """Test a package alone, with what its own lock file says."""
-    install(session, project, *test_tools(project))
+    """Test a package alone, in the versions of its own lock file."""
+    if project == "tools":
+        session.install(*TOOLS)
+        install_tools(session, "pytest")
+    else:
+        install(session, project, *TEST_TOOLS[project])
     parallel = PARALLEL if project == "infra" else ()
-    session.run("pytest", *parallel, str(folder(project) / "tests"), *session.posargs)
+    run_pytest(session, *parallel, str(folder(project) / "tests"))
 
 
-def run_tests(session: nox.Session, folder: str, *options: str, **env: str) -> None:
-    """Run tests of the whole, with what the lock file of everything together says."""
-    install(session, "infra", *test_tools("infra"))
-    session.run("pytest", *options, folder, *session.posargs, env=env)
+def run_tests(session: nox.Session, *args: str, **env: str) -> None:
+    """Run tests of the whole, in the versions of the lock file of everything."""
+    install(session, "infra", *TEST_TOOLS["infra"])
+    run_pytest(session, *args, **env)
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
     """Test the whole pipeline on real Kafka, PostgreSQL, Spark and browser."""
-    run_tests(session, "tests", *PARALLEL)
+    run_tests(session, *PARALLEL, "tests", "benchmarks")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """List the lines that the last test runs did not reach."""
+    install_tools(session, "coverage")
+    measured = sorted(map(str, COVERAGE.glob("*")))
+    if not measured:
+        session.error("nothing is measured yet: nox -s unit integration")
+    session.run("coverage", "combine", "--keep", "--quiet", *measured)
+    session.run("coverage", "report", "--show-missing")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site of the documentation into site/ and check its links."""
+    install(session, "infra", *DOCS_TOOLS)
+    session.run("mkdocs", "build", "--strict", *session.posargs)
+
+
+def build_packages(session: nox.Session) -> None:
+    """Build every package into dist/."""
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    for package in PACKAGES:
+        run_poetry(session, "build", f"--directory={folder(package)}", f"--output={ROOT / 'dist'}")
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """Build a wheel and a source distribution of each package into dist/."""
+    build_packages(session)
 
 
 @nox.session(default=False)
@@ -173,22 +221,22 @@ def wheels(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def cluster(session: nox.Session) -> None:
-    """Test what is past one machine: an election on a cluster that loses parts, its measurement."""
+    """Test an election on three brokers and a Spark cluster, parts of which fail."""
     run_tests(session, "tests/cluster")
 
 
 @nox.session(default=False)
 def compose(session: nox.Session) -> None:
-    """Test the whole system in containers, as `docker compose` brings it up."""
+    """Test the whole system in containers, as `docker compose` runs it."""
     run_tests(session, "tests/compose")
 
 
-def run_election(session: nox.Session, module: str) -> None:
+def run_module(session: nox.Session, module: str, *tools: str) -> None:
     """Run a module that starts processes of its own, and let it stop them when interrupted."""
-    install(session, "infra")
+    install(session, "infra", *tools)
     session.run(
         *("python", "-m", module, *session.posargs),
-        env={"PYTHONPATH": os.pathsep.join((str(ROOT / "tests"), str(ROOT / "benchmarks")))},
+        env={"PYTHONPATH": MODULES},
         interrupt_timeout=STOP_SECONDS,
         terminate_timeout=STOP_SECONDS,
     )
@@ -196,20 +244,26 @@ def run_election(session: nox.Session, module: str) -> None:
 
 @nox.session(default=False)
 def demo(session: nox.Session) -> None:
-    """Count a whole election on real parts; `nox -s demo -- --help` lists the options."""
-    run_election(session, "voting_infra.demo")
+    """Count a whole election on real servers; `nox -s demo -- --help` lists the options."""
+    run_module(session, "voting_infra.demo")
 
 
 @nox.session(default=False)
 def chaos(session: nox.Session) -> None:
-    """Kill everything in turn under load and look for lost votes; `-- --help` lists the options."""
-    run_election(session, "chaos")
+    """Kill everything in turn under load and check every vote; `-- --help` lists the options."""
+    run_module(session, "chaos")
+
+
+@nox.session(default=False)
+def mutations(session: nox.Session) -> None:
+    """Remove each rule from a copy and check that a test fails; `-- --help` lists the options."""
+    run_module(session, "mutations", *TEST_TOOLS["infra"])
 
 
 @nox.session(default=False)
 def scaling(session: nox.Session) -> None:
     """Measure votes a second with more and more services; `-- --help` lists the options."""
-    run_election(session, "scaling")
+    run_module(session, "scaling")
 
 
 @nox.session(default=False)
@@ -219,26 +273,13 @@ def images(session: nox.Session) -> None:
     session.run("python", ".ci/images", *session.posargs)
 
 
-@nox.session(default=False)
-def build(session: nox.Session) -> None:
-    """Build a wheel and a source distribution of each package into dist/."""
-    build_packages(session)
-
-
-def build_packages(session: nox.Session) -> None:
-    """Fill dist/ anew."""
-    shutil.rmtree(ROOT / "dist", ignore_errors=True)
-    for package in PACKAGES:
-        run_poetry(session, "build", f"--directory={folder(package)}", f"--output={ROOT / 'dist'}")
-
-
 @nox.session(default=False, venv_backend="none")
 def lock(session: nox.Session) -> None:
-    """Write the lock files anew; `-- voting-core infra` only those, `-- --regenerate` upgrades."""
+    """Update the lock files; `-- voting-core infra` only those, `-- --regenerate` upgrades."""
     chosen = [arg for arg in session.posargs if arg in PROJECTS] or PROJECTS
     options = [arg for arg in session.posargs if arg not in PROJECTS]
-    # Poetry asks the index in a way of its own, which not every mirror answers; through the plugin
-    # it asks as pip does. The lock file names neither.
+    # Poetry queries the index through an API that not every mirror has; with the plugin it queries
+    # as pip does. The lock file names neither.
     index = inspect.signature(PyPiRepository).parameters["url"].default
     env = {"POETRY_PYPI_MIRROR_URL": os.environ.get("POETRY_PYPI_MIRROR_URL", f"{index}simple/")}
     for project in chosen:

@@ -144,7 +144,7 @@ INCONSISTENT: list[Callable[[Evidence], dict[str, Any]]] = [
     lambda e: {"rejections": []},
     lambda e: {"rejections": [((0, 1), "unregistered")]},
     lambda e: {"published_rejections": []},
-    lambda e: {"published_rejections": e.rejections * 2},
+    lambda e: {"published_rejections": [*e.rejections, *e.rejections]},
     lambda e: {"votes": [attrs.evolve(e.votes[0], age=24), e.votes[1]]},
     lambda e: {"votes": [attrs.evolve(e.votes[0], candidate_id="b"), e.votes[1]]},
     lambda e: {"votes": [attrs.evolve(e.votes[0], position=(0, 1)), e.votes[1]]},

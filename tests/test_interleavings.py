@@ -293,7 +293,7 @@ def test_a_resuming_consumer_waits_for_a_commit_in_flight(
     stable.result(TIMEOUT_SECONDS)
 
 
-def test_a_batch_is_published_in_the_generation_in_which_it_was_polled(
+def test_a_batch_is_published_in_the_generation_of_its_poll(
     ready: Election, non_member: BallotConsumer
 ) -> None:
     """Kafka checks the batch's own metadata, not the consumer's of the moment of publication."""

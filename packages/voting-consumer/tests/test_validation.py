@@ -14,8 +14,7 @@ from voting_consumer.validation import (
     read_ballots,
     validate,
 )
-from voting_core.database.voter_register import RegisteredVoter
-from voting_core.models import Coordinates, Reason, Rejection, Vote
+from voting_core.models import Coordinates, Reason, RegisteredVoter, Rejection, Vote
 from voting_core.rules import ChoiceDraw, PollingHours
 
 NOON = int(datetime(2026, 11, 3, 12, 0, tzinfo=UTC).timestamp() * 1000)

@@ -211,7 +211,10 @@ def _read_tables(conn: psycopg.Connection[Any]) -> dict[str, Any]:
     return {
         "candidates": dict(candidates.fetchall()),
         "voters": read_voters(conn),
-        "votes": [StoredVote(*fields, (partition, offset)) for *fields, partition, offset in votes],
+        "votes": [
+            StoredVote(voter_id, candidate_id, time, state, gender, age, (partition, offset))
+            for voter_id, candidate_id, time, state, gender, age, partition, offset in votes
+        ],
         "rejections": [((partition, offset), reason) for partition, offset, reason in rejections],
     }
 

@@ -84,4 +84,4 @@ def _partitions(consumer: Consumer, topic: str) -> Iterable[int]:
     metadata = consumer.list_topics(topic, timeout=TIMEOUT_SECONDS).topics[topic]
     if metadata.error is not None:
         raise KafkaException(metadata.error)
-    return metadata.partitions
+    return list(metadata.partitions)

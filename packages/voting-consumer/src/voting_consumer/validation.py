@@ -19,9 +19,8 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 
-from voting_core.database.voter_register import RegisteredVoter
 from voting_core.exceptions import SerializationError
-from voting_core.models import Coordinates, Reason, Rejection, Vote
+from voting_core.models import Coordinates, Reason, RegisteredVoter, Rejection, Vote
 from voting_core.rules import VOTING_AGE, ChoiceDraw, PollingHours, age_on
 from voting_core.serialization import decode_voter
 

@@ -10,6 +10,7 @@ __all__ = [
     "Candidate",
     "Coordinates",
     "Reason",
+    "RegisteredVoter",
     "Rejection",
     "StoredVote",
     "Vote",
@@ -61,6 +62,16 @@ class Voter:
     picture: str = ""
     registered_age: int | None = None
     choice: str | None = None
+
+
+@attrs.frozen
+class RegisteredVoter:
+    """The registered data that a decision on a ballot needs."""
+
+    voter_id: str
+    date_of_birth: date
+    gender: str
+    state: str
 
 
 @attrs.frozen(order=True)

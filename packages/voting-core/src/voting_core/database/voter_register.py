@@ -1,19 +1,17 @@
 """The voter register in PostgreSQL: candidates and registered voters."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 from typing import Any
 
 import attrs
 import psycopg
 from psycopg.rows import class_row
 
-from voting_core.models import Candidate, Voter
+from voting_core.models import Candidate, RegisteredVoter, Voter
 
 __all__ = [
     "CANDIDATE_COLUMNS",
     "VOTER_COLUMNS",
-    "RegisteredVoter",
     "add_candidates",
     "add_first_candidates",
     "add_voters",
@@ -48,16 +46,6 @@ VOTER_COLUMNS = (
 
 # An arbitrary number that identifies the advisory lock.
 _FIRST_CANDIDATES_LOCK = 0x63616E64
-
-
-@attrs.frozen
-class RegisteredVoter:
-    """The registered data that a decision on a ballot needs."""
-
-    voter_id: str
-    date_of_birth: date
-    gender: str
-    state: str
 
 
 def candidates(conn: psycopg.Connection) -> dict[str, Candidate]:

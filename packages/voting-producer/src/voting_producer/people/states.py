@@ -26,7 +26,7 @@ class State:
     zip_zones: str = "0123456789"
 
 
-# Population: US Census, April 2020, in thousands. Turnout: percentage of the eligible population in
+# Population: official figures of April 2020, in thousands. Turnout: percentage of those eligible in
 # November 2020, approximate. Zone: first digit of the ZIP codes.
 _TABLE = """
 Alabama 5024 63 3|Alaska 733 69 9|Arizona 7152 66 8|Arkansas 3012 56 7|California 39538 68 9

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from release_tree import Tree, make_tree, run_git
 
+TOOL = Path(__file__).parents[1] / "changes.py"
+
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
@@ -19,9 +21,9 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def check(root: Path) -> tuple[int, list[str]]:
-    """Run the check; return its exit code and what it says."""
+    """Run the check; return its exit code and the problems."""
     done = subprocess.run(
-        [sys.executable, "-m", "voting_release.changes"],
+        [sys.executable, TOOL],
         cwd=root,
         capture_output=True,
         text=True,
@@ -109,13 +111,40 @@ def test_a_range_that_leaves_out_the_sibling(tree: Tree) -> None:
     assert line.startswith("service needs core>=0.1,<0.2, which leaves out 0.2.0")
 
 
-@pytest.mark.parametrize("name", ["x.added.md", "+x.md", "+x.new.md", "+x.added.rst", "notes"])
-def test_a_fragment_of_another_name(tree: Tree, name: str) -> None:
-    """A fragment that would be left out of the changelog, or of an unknown type, is named."""
+@pytest.mark.parametrize(("version", "fits"), [("0.1.9", True), ("0.2.0", False), ("0.0.9", False)])
+def test_both_ends_of_a_range_are_checked(tree: Tree, version: str, fits: bool) -> None:
+    """An extra or a dependency from elsewhere changes nothing."""
+    for name, old, new in (
+        ("core", '"0.1.0"', f'"{version}"'),
+        ("service", '"core>=0.1,<0.2"', '"core[extra]>=0.1,<0.2", "other<1"'),
+    ):
+        pyproject = tree.root / f"packages/{name}/pyproject.toml"
+        pyproject.write_text(pyproject.read_text().replace(old, new))
+    tree.write("packages/core/CHANGELOG.md", f"# Changes\n\n## {version}\n\n- First.\n")
+    tree.write("packages/service/changes/+extra.added.md", "Needs an extra.\n")
+    message = (
+        f"service needs core[extra]>=0.1,<0.2, which leaves out {version}: "
+        "change the range in its pyproject.toml"
+    )
+    assert check(tree.root) == ((0, []) if fits else (1, [message]))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("x.added.md", "Issue name 'x' does not match"),
+        ("+x.md", "Invalid news fragment name: +x.md"),
+        ("+x.new.md", "Invalid news fragment name: +x.new.md"),
+        ("notes", "Invalid news fragment name: notes"),
+    ],
+)
+def test_a_fragment_of_another_name(tree: Tree, name: str, reason: str) -> None:
+    """A fragment that is no part of a changelog by its name, or of an unknown type, is named."""
     tree.write(f"packages/service/changes/{name}", "Has an x.\n")
     code, (line,) = check(tree.root)
     assert code == 1
-    assert f"the news fragment {name} is not called +NAME.TYPE.md" in line
+    assert line.startswith(f"service: towncrier: {reason}")
+    assert "call it changes/+NAME.TYPE.md" in line
 
 
 def test_without_git_only_the_files_are_checked(

@@ -1,10 +1,10 @@
 """A small source tree of two packages under Git."""
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
-import attrs
-
+ROOT = Path(__file__).parents[2]
 IDENTITY = (
     *("-c", "user.name=A Developer", "-c", "user.email=developer@example.org"),
     *("-c", "commit.gpgSign=false", "-c", "tag.gpgSign=false"),
@@ -19,7 +19,7 @@ def run_git(root: Path, *args: str) -> str:
     return done.stdout.strip()
 
 
-@attrs.frozen
+@dataclass(frozen=True)
 class Tree:
     """The source tree: a library `core`, and a `service` that needs `core>=0.1,<0.2`."""
 
@@ -45,8 +45,7 @@ def make_tree(root: Path) -> Tree:
     """Make the tree and commit it."""
     tree = Tree(root)
     tree.git("init", "--quiet")
-    types = "[tool.towncrier.fragment.added]\n[tool.towncrier.fragment.fixed]\n"
-    tree.write("towncrier.toml", types)
+    tree.write("pyproject.toml", (ROOT / "pyproject.toml").read_text())
     for name, needs in (("core", ""), ("service", '"core>=0.1,<0.2"')):
         tree.write(
             f"packages/{name}/pyproject.toml",

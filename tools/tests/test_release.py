@@ -10,6 +10,7 @@ import pytest
 from release_tree import Tree, run_git
 
 ROOT = Path(__file__).parents[2]
+TOOL = ROOT / "tools" / "release.py"
 CONSUMER = "packages/voting-consumer"
 CORE = "packages/voting-core"
 
@@ -38,7 +39,7 @@ def clone(tmp_path: Path) -> Tree:
 def release(tree: Tree, *args: str) -> subprocess.CompletedProcess[str]:
     """Run what `nox -s release --` runs."""
     return subprocess.run(
-        [sys.executable, "-m", "voting_release", *args],
+        [sys.executable, TOOL, *args],
         cwd=tree.root,
         capture_output=True,
         text=True,
@@ -162,6 +163,8 @@ def test_a_release_that_breaks_off_takes_itself_back(clone: Tree) -> None:
     [
         (("voting-nothing", "minor"), "no package is called 'voting-nothing'; there is voting-con"),
         (("voting-consumer", "huge"), "'huge' is none of major, minor, patch"),
+        (("voting-consumer", "1.3"), "'1.3' is none of major, minor, patch"),
+        (("voting-consumer", "1.3.0rc1"), "'1.3.0rc1' is none of major, minor, patch"),
         (("voting-consumer", "0.0.1"), "0.0.1 lies before the present version"),
         (("voting-stream", "minor"), "voting-stream has no news fragments"),
     ],

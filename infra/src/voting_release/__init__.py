@@ -1,1 +1,0 @@
-"""Releases of the packages, and the checks that keep them releasable."""
