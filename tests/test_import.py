@@ -196,7 +196,7 @@ def test_a_registered_voter_is_never_changed(election: Election) -> None:
         added=1,
         already_registered=1,
         bad=2,
-        faults=(
+        bad_rows=(
             BadRow(1, 2, "'v000001' differs from the registered row in address_state"),
             BadRow(4, 5, "'v000001' differs from row 2 (line 3) in address_state"),
         ),

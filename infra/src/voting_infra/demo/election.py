@@ -30,8 +30,6 @@ from voting_infra.processes import Child, describe_exit
 from voting_infra.stack import open_stack
 from voting_infra.supervisor import Supervisor
 
-__all__ = ["ElectionFailed", "run_election"]
-
 POLL_SECONDS = 0.5
 STALL_SECONDS = 180.0
 # On its first run the stream records an archive when it ends, which takes some ten seconds.

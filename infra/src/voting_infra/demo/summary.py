@@ -10,8 +10,6 @@ from rich.table import Table
 
 from voting_core.operator.reconcile import Reconciliation
 
-__all__ = ["PhaseClock", "print_summary", "summarize"]
-
 PLACES = ("source", "postgres", "votes_topic", "aggregates")
 
 
