@@ -13,15 +13,6 @@ import attrs
 import psycopg
 import pytest
 from structlog.testing import capture_logs
-from voting_core.operator.register_file import (
-    CANDIDATES,
-    VOTERS,
-    Entry,
-    Fault,
-    FileFormat,
-    RegisterLines,
-    read_register,
-)
 
 from testkit.election import Election
 from testkit.paths import SCRIPTS
@@ -31,10 +22,17 @@ from voting_core.database.voter_register import add_voters, candidates, voter_ro
 from voting_core.exceptions import InputError
 from voting_core.models import Address, Candidate, Voter
 from voting_core.operator.register_import import (
-    LISTED_FAULTS,
-    LOGGED_FAULTS,
+    CANDIDATES,
+    LISTED_BAD_ROWS,
+    LOGGED_BAD_ROWS,
+    VOTERS,
+    BadRow,
+    FileFormat,
     ImportReport,
+    RegisterLines,
+    RegisterRow,
     import_register,
+    read_register,
 )
 
 HEADER = "voter_id,voter_name,date_of_birth,gender,address_state,registered_age\n"
@@ -45,10 +43,10 @@ def voter(number: int, *, state: str = "Ohio") -> Voter:
     return Voter(f"v{number:06}", "Zoë", date(1980, 2, 29), "female", Address(state))
 
 
-def entries(voters: Iterable[Voter]) -> Iterator[Entry]:
+def entries(voters: Iterable[Voter]) -> Iterator[RegisterRow]:
     """Voters as the rows of a file with a header."""
     for row, each in enumerate(voters, start=1):
-        yield Entry(row, row + 1, voter_row(each))
+        yield RegisterRow(row, row + 1, voter_row(each))
 
 
 def registered(conn: psycopg.Connection) -> dict[str, str]:
@@ -198,9 +196,9 @@ def test_a_registered_voter_is_never_changed(election: Election) -> None:
         added=1,
         already_registered=1,
         bad=2,
-        faults=(
-            Fault(1, 2, "'v000001' differs from what is registered in address_state"),
-            Fault(4, 5, "'v000001' differs from row 2 (line 3) in address_state"),
+        bad_rows=(
+            BadRow(1, 2, "'v000001' differs from the registered row in address_state"),
+            BadRow(4, 5, "'v000001' differs from row 2 (line 3) in address_state"),
         ),
         stored=True,
     )
@@ -211,9 +209,9 @@ def test_a_candidate_that_differs_is_bad(election: Election) -> None:
     """All columns of a candidate are compared, as those of a voter are."""
     rows = [("ada", "Ada", "", "", "", ""), ("ada", "Ada", "Engines", "", "", "x")]
     report = import_register(
-        election.conn, CANDIDATES, [Entry(n, n, row) for n, row in enumerate(rows, start=1)]
+        election.conn, CANDIDATES, [RegisterRow(n, n, row) for n, row in enumerate(rows, start=1)]
     )
-    assert [fault.reason for fault in report.faults] == [
+    assert [bad.reason for bad in report.bad_rows] == [
         "'ada' differs from row 1 (line 1) in party_affiliation, photo_url"
     ]
     assert not report.stored
@@ -225,31 +223,31 @@ def test_a_missing_age_equals_only_a_missing_age(election: Election) -> None:
     without = voter(1)
     with_age = attrs.evolve(without, registered_age=44)
     report = import_register(election.conn, VOTERS, entries([without, without, with_age]))
-    assert [str(fault) for fault in report.faults] == [
+    assert [str(bad) for bad in report.bad_rows] == [
         "row 3 (line 4): 'v000001' differs from row 1 (line 2) in registered_age"
     ]
 
 
 def test_reading_ends_after_enough_bad_rows(election: Election) -> None:
     """A file of bad rows is not read to its end; this one is endless."""
-    endless = (Fault(row, row, "wrong") for row in itertools.count(1))
+    endless = (BadRow(row, row, "wrong") for row in itertools.count(1))
     report = import_register(election.conn, VOTERS, endless)
-    assert (report.rows, report.bad, len(report.faults)) == (LISTED_FAULTS,) * 3
+    assert (report.rows, report.bad, len(report.bad_rows)) == (LISTED_BAD_ROWS,) * 3
     assert not report.stored
 
 
 def test_many_skipped_rows_do_not_fill_the_log(election: Election) -> None:
     """All bad and differing rows are counted, but only the first are logged."""
-    count = LOGGED_FAULTS + 50
+    count = LOGGED_BAD_ROWS + 50
     import_register(election.conn, VOTERS, entries(voter(n) for n in range(count)))
-    arriving: list[Entry | Fault] = [Fault(0, 1, "wrong")]
+    arriving: list[RegisterRow | BadRow] = [BadRow(0, 1, "wrong")]
     arriving += entries(voter(n, state="Utah") for n in range(count))
     with capture_logs() as lines:
         report = import_register(election.conn, VOTERS, arriving, skip_bad=True)
     assert (report.bad, report.added, report.already_registered) == (count + 1, 0, 0)
-    assert len(report.faults) == LISTED_FAULTS
+    assert len(report.bad_rows) == LISTED_BAD_ROWS
     assert [line["event"] for line in lines] == [
-        *["row skipped"] * LOGGED_FAULTS,
+        *["row skipped"] * LOGGED_BAD_ROWS,
         "further skipped rows are not named",
     ]
 
@@ -257,7 +255,7 @@ def test_many_skipped_rows_do_not_fill_the_log(election: Election) -> None:
 def test_an_error_while_reading_leaves_the_register_as_it_was(election: Election) -> None:
     """The import is rolled back, and the connection can be used again."""
 
-    def broken() -> Iterator[Entry]:
+    def broken() -> Iterator[RegisterRow]:
         yield from entries([voter(1)])
         raise InputError("the disk is gone")
 

@@ -25,9 +25,9 @@ from voting_consumer.validation import BallotRecord
 from voting_core.checkpoint import OutputPosition, PartitionCheckpoint, encode_checkpoint
 from voting_core.database import voter_register
 from voting_core.database.decisions import RecordRange
-from voting_core.database.voter_register import RegisteredVoter, add_candidates, add_voters
+from voting_core.database.voter_register import add_candidates, add_voters
 from voting_core.kafka import open_reader, read_checkpoints, topic_ids
-from voting_core.models import Address, Coordinates, StoredVote, Vote, Voter
+from voting_core.models import Address, Coordinates, RegisteredVoter, StoredVote, Vote, Voter
 from voting_core.serialization import encode_vote, encode_voter
 from voting_core.topics import VOTERS, VOTES, VOTES_PER_CANDIDATE, VOTING_PROGRESS
 
@@ -178,7 +178,7 @@ def test_a_voter_deleted_after_the_lookup_is_unregistered(
     find_voters = voter_register.find_voters
 
     def find_and_delete(
-        conn: psycopg.Connection, voter_ids: Sequence[str]
+        conn: psycopg.Connection, voter_ids: list[str]
     ) -> dict[str, RegisteredVoter]:
         found = find_voters(conn, voter_ids)
         election.conn.execute("DELETE FROM voters WHERE voter_id = 'v0'")

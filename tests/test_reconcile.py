@@ -23,13 +23,13 @@ from voting_core import topics
 from voting_core.database.voter_register import add_candidates, add_voters
 from voting_core.kafka import delete_topics, position, read_to_end, topic_ids
 from voting_core.models import Address, Voter
-from voting_core.operator.reconcile import Reconciliation, Recount, reconcile
+from voting_core.operator.reconcile import Reconciliation, RecountRules, reconcile
 from voting_core.operator.setup import set_up_election
 from voting_core.rules import PollingHours, age_band
 from voting_core.serialization import compound_key
 from voting_core.service.settings import DrawSettings
 
-RULES = Recount(DrawSettings(), PollingHours())
+RULES = RecountRules(DrawSettings(), PollingHours())
 Totals = Counter[tuple[str, bytes, tuple[tuple[str, Any], ...]]]
 
 
@@ -117,12 +117,14 @@ def counted(election: Election) -> Election:
     return election
 
 
-def reconciled(election: Election, recount: Recount | None = None) -> Reconciliation:
+def reconciled(election: Election, recount: RecountRules | None = None) -> Reconciliation:
     """The result of reconciling in this process."""
-    return reconcile(election.kafka, election.admin, election.conn, recount=recount, patience=0.2)
+    return reconcile(election.kafka, election.admin, election.conn, recount=recount, timeout=0.2)
 
 
-def differences(election: Election, recount: Recount | None = None) -> dict[str, dict[str, int]]:
+def differences(
+    election: Election, recount: RecountRules | None = None
+) -> dict[str, dict[str, int]]:
     """The numbers of each figure that disagrees."""
     return {each.figure: dict(each.found) for each in reconciled(election, recount).differences}
 
@@ -258,11 +260,11 @@ def test_forged_totals_are_found(counted: Election) -> None:
     }
     assert raised["candidate ada as 'Eve', ''"] == {"aggregates": 1, "allowed": 0}
 
-    done = counted.run("voting", "reconcile", "--patience=0.2")
+    done = counted.run("voting", "reconcile", "--timeout=0.2")
     assert done.returncode == 1, done.stderr
     assert re.search(rf"candidate ada +│ +{total} │ +{total} │ +{total + 1} ", done.stdout)
     assert "DISAGREE" in done.stdout
-    as_json = counted.run("voting", "reconcile", "--json", "--patience=0.2")
+    as_json = counted.run("voting", "reconcile", "--json", "--timeout=0.2")
     assert as_json.returncode == 1
     assert json.loads(as_json.stdout)["agrees"] is False
 
@@ -357,11 +359,11 @@ def test_a_recount_by_the_rules_finds_wrong_decisions(counted: Election) -> None
 
 def test_a_recount_applies_the_rules_it_is_given(counted: Election) -> None:
     """With another seed of the draw, or other polling hours, the recount differs."""
-    drawn = differences(counted, Recount(DrawSettings(seed="another"), PollingHours()))
+    drawn = differences(counted, RecountRules(DrawSettings(seed="another"), PollingHours()))
     voters = [figure.rpartition(" ")[2] for figure in drawn if figure.startswith("vote of record")]
     assert voters
     assert all(int(voter[1:]) % 5 == 0 for voter in voters)
-    closed = Recount(DrawSettings(), PollingHours(close=datetime(2000, 1, 1, tzinfo=UTC)))
+    closed = RecountRules(DrawSettings(), PollingHours(close=datetime(2000, 1, 1, tzinfo=UTC)))
     outside = reconciled(counted, closed)
     assert outside.rejected["recount"] == {"malformed": 1, "outside_hours": 41}
     assert outside.omitted["recounted vote"] == 16

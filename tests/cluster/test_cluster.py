@@ -17,10 +17,10 @@ from pathlib import Path
 import attrs
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-from kafka_cluster import KafkaCluster
-from spark_cluster import SparkMaster, SparkWorker
 from typed_settings import SecretStr
 
+from cluster.kafka_cluster import KafkaCluster
+from cluster.spark_cluster import SparkMaster, SparkWorker
 from testkit.checker.exactly_once import check_exactly_once
 from testkit.checker.results_file import plain_totals
 from testkit.election import QUICK_JAVA, Election

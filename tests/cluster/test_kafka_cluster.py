@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from kafka_cluster import KafkaCluster
 
+from cluster.kafka_cluster import KafkaCluster
 from voting_core.service.java import Java
 from voting_infra import ChildExited, Supervisor
 from voting_infra.kafka_libs import KafkaLibs
