@@ -106,7 +106,7 @@ def install_tools(session: nox.Session, *tools: str) -> None:
 def run_pytest(session: nox.Session, *args: str, **env: str) -> None:
     """Run tests and measure which lines they reach, also in the processes that they start."""
     install_tools(session, "coverage")
-    data = COVERAGE / re.sub(r"\W+", "-", session.name)
+    data = COVERAGE / re.sub(r"\W+", "-", session.name).strip("-")
     shutil.rmtree(data, ignore_errors=True)
     env["COVERAGE_FILE"] = str(data / "data")
     session.run("coverage", "run", "-m", "pytest", *args, *session.posargs, env=env)

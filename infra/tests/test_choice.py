@@ -10,7 +10,7 @@ from voting_infra.choice import choose_stack
 from voting_infra.containers import kafka_variables
 from voting_infra.engine import FoundImage
 from voting_infra.images import KAFKA, POSTGRES, StackImages, find_images
-from voting_infra.kafka import NodeAddress, node_settings
+from voting_infra.kafka import node_settings
 
 IMAGES = StackImages(FoundImage("a/kafka:1", "pulled"), FoundImage("a/postgres:2", "the local one"))
 
@@ -41,13 +41,13 @@ def test_without_an_engine_it_says_so(no_engine: str) -> None:
 
 def test_forced_embedded_asks_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where embedded is forced no engine is looked for."""
-    monkeypatch.setattr(choice, "find_images", lambda _: pytest.fail("an engine was asked"))
+    monkeypatch.setattr(choice, "find_images", lambda *_, **__: pytest.fail("an engine was asked"))
     assert choose_stack({"VOTING_TEST_STACK": "embedded"}).kind == "embedded"
 
 
 def test_containers_where_there_are_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing forced: containers if the images are there, and it says which."""
-    monkeypatch.setattr(choice, "find_images", lambda _: IMAGES)
+    monkeypatch.setattr(choice, "find_images", lambda _, build: IMAGES)
     chosen = choose_stack({"VOTING_TEST_STACK": ""})
     assert (chosen.kind, chosen.images) == ("containers", IMAGES)
     assert str(chosen) == "containers: a/kafka:1 (pulled) and a/postgres:2 (the local one)"
@@ -56,11 +56,11 @@ def test_containers_where_there_are_images(monkeypatch: pytest.MonkeyPatch) -> N
 def test_nothing_is_built_unless_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     """An image that cannot be had decides against containers, with the reason."""
 
-    def absent(_: object) -> StackImages:
+    def absent(_: object, *, build: bool) -> StackImages:
+        assert not build
         raise ImageError("the image a/kafka:1 is not here and cannot be pulled (offline)")
 
     monkeypatch.setattr(choice, "find_images", absent)
-    monkeypatch.setattr(choice, "resolve_images", lambda _: pytest.fail("images were built"))
     assert str(choose_stack({})).endswith("a/kafka:1 is not here and cannot be pulled (offline)")
 
 
@@ -101,7 +101,8 @@ def test_image_names(empty_engine: list[str]) -> None:
 
 
 def test_an_image_built_before_is_the_last_resort(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither here nor to be pulled: the one built here before, if there is one."""
+    """Neither here nor to be pulled: the one built here, before or, if forced to, now."""
+    built: list[str] = []
 
     def absent(_: object, name: str) -> FoundImage:
         raise ImageError(f"the image {name} is not here and cannot be pulled (offline)")
@@ -109,16 +110,19 @@ def test_an_image_built_before_is_the_last_resort(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(images, "open_engine", lambda: nullcontext())
     monkeypatch.setattr(images, "fetch_image", absent)
     monkeypatch.setattr(images, "has_image", lambda _, name: name == KAFKA.built)
+    monkeypatch.setattr(images, "build_images", built.append)
     with pytest.raises(ImageError, match=rf"{POSTGRES.official} is not here"):
         find_images({})
-    monkeypatch.setattr(images, "has_image", lambda *_: True)
-    assert find_images({}).kafka.name == KAFKA.built
+    assert built == []
+    found = find_images({}, build=True)
+    assert (found.kafka.name, found.postgres.name) == (KAFKA.built, POSTGRES.built)
+    assert built == [POSTGRES.name]
 
 
 def test_kafka_settings_become_variables() -> None:
     """A container gets every setting of the embedded broker, by the names that its image reads."""
     assert kafka_variables({"a.b-c_d": "1"}) == {"KAFKA_A_B___C__D": "1"}
-    settings = node_settings(Path("/logs"), 1, [NodeAddress(1, 1, 2)], listen="")
+    settings = node_settings(Path("/logs"), 1, 2, listen="")
     variables = kafka_variables(settings)
     assert len(variables) == len(settings)
     assert variables["KAFKA_LISTENERS"] == "PLAINTEXT://:1,CONTROLLER://127.0.0.1:2"

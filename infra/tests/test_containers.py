@@ -89,9 +89,8 @@ def test_a_server_that_ends_shows_its_log(
 
     postgres = Refused(engine, supervisor, images.postgres.name, 120.0)
     try:
-        postgres.launch()
         with pytest.raises(ChildExited, match=r"(?s)exit status 1.*POSTGRES_PASSWORD"):
-            postgres.await_answer()
+            postgres.start_on_free_ports()
     finally:
         postgres.remove()
 

@@ -1,15 +1,85 @@
 """Several Kafka nodes that keep copies of each other's records."""
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Sequence
+
+import attrs
 
 from voting_core.service.java import Java
-from voting_infra.kafka import EmbeddedKafka, NodeAddress, new_cluster_id
+from voting_infra.kafka import EmbeddedKafka, new_cluster_id, replication_settings
 from voting_infra.kafka_libs import KafkaLibs
-from voting_infra.ports import free_ports
+from voting_infra.ports import LOOPBACK, free_ports
+from voting_infra.servers import run_together
 from voting_infra.supervisor import Supervisor
 
-_HEAP = "512m"
+
+@attrs.frozen
+class NodeAddress:
+    """Where a node listens, on loopback.
+
+    Attributes:
+        node_id: The node.
+        broker_port: For clients and other brokers.
+        controller_port: For the controllers' quorum.
+    """
+
+    node_id: int
+    broker_port: int
+    controller_port: int
+
+
+class ClusterNode(EmbeddedKafka):
+    """A node of several, which `join` makes it before its first start."""
+
+    heap = "512m"
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        java: Java,
+        libs: KafkaLibs,
+        *,
+        node_id: int,
+        cluster_id: str,
+        timeout: float,
+    ) -> None:
+        self.name = f"Kafka-{node_id}"
+        super().__init__(supervisor, java, libs, timeout=timeout)
+        self.node_id = node_id
+        self.cluster_id = cluster_id
+        self._cluster: Sequence[NodeAddress] = ()
+
+    def join(self, cluster: Sequence[NodeAddress]) -> None:
+        """Make the node one of a cluster, given the addresses of all nodes."""
+        self._cluster = cluster
+        (own,) = (address for address in cluster if address.node_id == self.node_id)
+        self._ports = [own.broker_port, own.controller_port]
+
+    def _settings(self) -> dict[str, str]:
+        return super()._settings() | cluster_settings(self.node_id, self._cluster)
+
+
+def cluster_settings(node_id: int, cluster: Sequence[NodeAddress]) -> dict[str, str]:
+    """Return what distinguishes the settings of one of several nodes from those of a node alone.
+
+    Args:
+        node_id: The node.
+        cluster: The addresses of all nodes, with that of this one.
+    """
+    copies = min(3, len(cluster))
+    return {
+        "node.id": str(node_id),
+        "controller.quorum.voters": ",".join(
+            f"{address.node_id}@{LOOPBACK}:{address.controller_port}" for address in cluster
+        ),
+        # With three copies, two of which must have a record, one node may be lost at any time.
+        **replication_settings(copies=copies, in_sync=max(1, copies - 1)),
+        # On a busy machine a slow node must not be taken for a dead one; the first two are
+        # Kafka's defaults.
+        "broker.heartbeat.interval.ms": "2000",
+        "broker.session.timeout.ms": "9000",
+        "controller.quorum.fetch.timeout.ms": "6000",
+        "controller.quorum.election.timeout.ms": "3000",
+    }
 
 
 class KafkaCluster:
@@ -42,15 +112,8 @@ class KafkaCluster:
         """
         cluster_id = new_cluster_id()
         self.nodes = tuple(
-            EmbeddedKafka(
-                supervisor,
-                java,
-                libs,
-                name=f"Kafka-{node_id}",
-                node_id=node_id,
-                cluster_id=cluster_id,
-                heap=_HEAP,
-                timeout=timeout,
+            ClusterNode(
+                supervisor, java, libs, node_id=node_id, cluster_id=cluster_id, timeout=timeout
             )
             for node_id in range(1, size + 1)
         )
@@ -72,27 +135,11 @@ class KafkaCluster:
         cluster = [NodeAddress(node.node_id, next(ports), next(ports)) for node in self.nodes]
         for node in self.nodes:
             node.join(cluster)
-        try:
-            _all_at_once(node.format for node in self.nodes)
-            _all_at_once((node.start for node in self.nodes), self._kill)
-        except BaseException:
-            self._kill()
-            raise
+        run_together(node.format for node in self.nodes)
+        # To kill the others ends their starts.
+        run_together((node.start for node in self.nodes), self._kill)
 
     def _kill(self) -> None:
         for node in self.nodes:
             if node.running:
                 node.kill()
-
-
-def _all_at_once(
-    actions: Iterable[Callable[[], None]], on_failure: Callable[[], None] = lambda: None
-) -> None:
-    """Run actions in threads of their own; a failure is acted on before the others are done."""
-    with ThreadPoolExecutor(thread_name_prefix="kafka") as threads:
-        futures = [threads.submit(action) for action in actions]
-        done, others = wait(futures, return_when=FIRST_EXCEPTION)
-        if others:
-            on_failure()
-        for future in done:
-            future.result()

@@ -9,8 +9,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +34,7 @@ from voting_infra import Child, Supervisor
 from voting_infra.kafka import EmbeddedKafka
 from voting_infra.kafka_libs import resolve_kafka_libs
 from voting_infra.postgres import EmbeddedPostgres
+from voting_infra.servers import run_together
 
 SCALE = 4000
 PARTITIONS = 6
@@ -70,14 +70,8 @@ def cluster(supervisor: Supervisor) -> Cluster:
     postgres = EmbeddedPostgres(supervisor)
     master = SparkMaster(supervisor)
     workers = (SparkWorker(supervisor, master, 1), SparkWorker(supervisor, master, 2))
-
-    def all_at_once(*starts: Callable[[], None]) -> None:
-        with ThreadPoolExecutor() as threads:
-            for started in [threads.submit(start) for start in starts]:
-                started.result()
-
-    all_at_once(kafka.start, postgres.start_on_free_ports, master.start_on_free_ports)
-    all_at_once(*(worker.start_on_free_ports for worker in workers))
+    run_together((kafka.start, postgres.start_on_free_ports, master.start_on_free_ports))
+    run_together(worker.start_on_free_ports for worker in workers)
     return Cluster(kafka, postgres, master, workers)
 
 

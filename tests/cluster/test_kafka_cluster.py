@@ -1,13 +1,28 @@
-"""Starting several Kafka nodes."""
+"""What makes several Kafka nodes one cluster, and starting them."""
 
 from pathlib import Path
 
 import pytest
 
-from cluster.kafka_cluster import KafkaCluster
+from cluster.kafka_cluster import KafkaCluster, NodeAddress, cluster_settings
 from voting_core.service.java import Java
 from voting_infra import ChildExited, Supervisor
 from voting_infra.kafka_libs import KafkaLibs
+
+THREE = [NodeAddress(1, 9091, 9081), NodeAddress(2, 9092, 9082), NodeAddress(3, 9093, 9083)]
+
+
+def test_three_nodes_keep_three_copies() -> None:
+    """Of three nodes each has every record, two must have it, and all vote for the controller."""
+    found = cluster_settings(2, THREE)
+    assert found["node.id"] == "2"
+    assert found["controller.quorum.voters"] == (
+        "1@127.0.0.1:9081,2@127.0.0.1:9082,3@127.0.0.1:9083"
+    )
+    assert {v for k, v in found.items() if k.endswith("replication.factor")} == {"3"}
+    needed = {v for k, v in found.items() if k.endswith(("min.isr", "min.insync.replicas"))}
+    assert needed == {"2"}
+
 
 # A java that formats logs, and runs as a node unless it is the second one.
 SECOND_ENDS = """

@@ -18,7 +18,7 @@ from testkit.paths import ROOT, US_2020
 from voting_core.topics import ALL_TOPICS, TURNOUT_BY_LOCATION, VOTERS
 from voting_infra.engine import open_engine
 from voting_infra.exceptions import EngineError
-from voting_infra.images import KAFKA, POSTGRES, build_images, resolve_image
+from voting_infra.images import KAFKA, POSTGRES, build_images, find_image
 
 PACKAGES = [path.parent.name for path in ROOT.glob("packages/*/pyproject.toml")]
 SCALE = 4000
@@ -47,7 +47,9 @@ def images() -> dict[str, str]:
         with open_engine() as engine:
             build_images(*PACKAGES)
             return {
-                source.variable: resolve_image(engine, wanted[service]["image"], source).name
+                source.variable: find_image(
+                    engine, wanted[service]["image"], source, build=True
+                ).name
                 for service, source in servers.items()
             }
     except EngineError as error:

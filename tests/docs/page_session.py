@@ -15,7 +15,6 @@ from shell_blocks import BlockError, check_output, read_page, session_script
 from voting_core.service.java import find_java
 from voting_infra import Stack, Supervisor
 from voting_infra.kafka_libs import resolve_kafka_libs
-from voting_infra.logs import cache_directory
 
 __all__ = ["ROOT", "install_kafka_tools", "run_page", "session_environment"]
 
@@ -27,10 +26,7 @@ SECONDS = 420.0
 def install_kafka_tools(supervisor: Supervisor, directory: Path) -> None:
     """Write Kafka's own command line tools, `kafka-topics.sh` and others, into a directory."""
     java = find_java(os.environ)
-    settings = os.environ.get("VOTING_IVY_SETTINGS")
-    libs = resolve_kafka_libs(
-        supervisor, java, cache_directory(), Path(settings) if settings else None
-    )
+    libs = resolve_kafka_libs(supervisor, java, os.environ)
     for line in KAFKA_TOOLS.read_text().splitlines():
         name, main_class = line.split()
         tool = directory / f"{name}.sh"

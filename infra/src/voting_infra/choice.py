@@ -6,7 +6,7 @@ from typing import get_args
 import attrs
 
 from voting_infra.exceptions import StackError
-from voting_infra.images import StackImages, find_images, resolve_images
+from voting_infra.images import StackImages, find_images
 from voting_infra.stack import StackKind
 
 VARIABLE = "VOTING_TEST_STACK"
@@ -48,7 +48,7 @@ def choose_stack(environ: Mapping[str, str]) -> StackChoice:
     if forced == "embedded":
         return StackChoice("embedded", None, f"{VARIABLE} is set to it")
     try:
-        images = resolve_images(environ) if forced else find_images(environ)
+        images = find_images(environ, build=forced is not None)
     except StackError as error:
         if forced:
             raise StackError(f"{VARIABLE}={forced}: {error}") from error

@@ -52,14 +52,7 @@ def open_engine() -> Iterator[docker.DockerClient]:
 
 @contextmanager
 def engine_errors(what: str) -> Iterator[None]:
-    """Turn an error of the engine into one line.
-
-    Args:
-        what: The beginning of the line: what has failed.
-
-    Raises:
-        EngineError: The engine is unreachable, or refuses the request.
-    """
+    """Turn an error of the engine's client into an `EngineError` that begins with `what`."""
     try:
         yield
     except (DockerException, RequestException) as error:
@@ -67,11 +60,7 @@ def engine_errors(what: str) -> Iterator[None]:
 
 
 def fetch_image(engine: docker.DockerClient, name: str) -> FoundImage:
-    """Return an image: the local one, else a pull.
-
-    Args:
-        engine: Holds it.
-        name: Of the image, with its tag.
+    """Return an image by its name with its tag: the local one, else a pull.
 
     Raises:
         ImageError: It is not there and cannot be pulled.
@@ -97,11 +86,7 @@ def has_image(engine: docker.DockerClient, name: str) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """Return why a request to the engine failed, in one line.
-
-    Args:
-        error: Of the client; the errors that its layers wrap around the cause are left out.
-    """
+    """Return why a request failed, in one line, without what the client's layers wrap around it."""
     if isinstance(error, APIError) and error.explanation:
         return " ".join(str(error.explanation).split())
     cause: BaseException = error

@@ -8,9 +8,8 @@ The parent writes to the guard's standard input, one line for each fact:
     directory PATH      remove it with all that is in it
     containers LABEL    remove the Docker containers that carry this label, and their volumes
     paused PID          resume it: a stopped process notices neither the end of a pipe nor a signal
-    done                the parent has cleaned up
 
-The end of the input without `done` means that the parent has been killed.
+The end of the input means that the parent has ended. What it removed itself is not there any more.
 """
 
 import contextlib
@@ -58,22 +57,23 @@ class Guard:
         self.pid = self._process.pid
         _guards.add(self)
 
-    def note(self, kind: str, value: object = "") -> None:
+    def note(self, kind: str, value: object) -> None:
         """Write one line.
 
         Raises:
-            BrokenPipeError: The guard has been killed.
+            SupervisionError: The guard has been killed.
         """
-        with self._lock:
-            self._pipe.write(f"{kind} {value}\n".encode())
+        try:
+            with self._lock:
+                self._pipe.write(f"{kind} {value}\n".encode())
+        except BrokenPipeError as error:
+            # Imported here, because the guard itself does without the package.
+            from voting_infra.exceptions import SupervisionError
 
-    @property
-    def closed(self) -> bool:
-        """Whether `close` has been called."""
-        return self._pipe.closed
+            raise SupervisionError("the guard process has been killed") from error
 
     def close(self) -> None:
-        """Wait until the guard has ended; it cleans up unless `done` has been noted."""
+        """Wait until the guard has removed what is still there, and has ended."""
         with self._lock:
             self._pipe.close()
             self._process.wait()
@@ -92,7 +92,7 @@ os.register_at_fork(after_in_child=_close_pipes)
 
 
 def main() -> None:
-    """Collect facts until the parent has ended, then clean up unless the parent did."""
+    """Collect facts until the parent has ended, then clean up what is left."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     directories: list[Path] = []
@@ -108,8 +108,6 @@ def main() -> None:
                 labels.append(label)
             case ["paused", pid]:
                 paused |= _find_process(int(pid))
-            case ["done", _]:
-                return
     for process in paused:
         # psutil resumes no process that merely has the id of one that has ended.
         with contextlib.suppress(sys.modules["psutil"].NoSuchProcess):
@@ -133,9 +131,9 @@ def _remove_containers(label: str) -> None:
 
     from voting_infra.engine import open_engine
 
-    _log(f"removing the containers with the label {label}")
     with open_engine() as engine:
         for container in engine.containers.list(all=True, filters={"label": label}):
+            _log(f"removing the container {container.name}")
             try:
                 container.remove(v=True, force=True)
             except APIError as error:

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
@@ -55,67 +55,48 @@ class StackImages:
         return f"{self.kafka} and {self.postgres}"
 
 
-def find_images(environ: Mapping[str, str]) -> StackImages:
-    """Return the images of a stack: each the local one, else a pull, else one built here before.
+def find_images(environ: Mapping[str, str], *, build: bool = False) -> StackImages:
+    """Return the images of a stack, as `find_image` does.
 
     Args:
         environ: Where the variables that name images are looked up.
+        build: Whether to build those that are missing.
 
     Raises:
         EngineError: The engine is unreachable.
-        ImageError: An image is missing.
+        ImageError: An image is missing, or cannot be built.
     """
-    return _stack_images(environ, find_image)
+
+    def find(source: Source) -> FoundImage:
+        wanted = environ.get(source.variable) or source.official
+        return find_image(engine, wanted, source, build=build)
+
+    with open_engine() as engine:
+        return StackImages(find(KAFKA), find(POSTGRES))
 
 
-def resolve_images(environ: Mapping[str, str]) -> StackImages:
-    """Return the images of a stack as `find_images` does, and build those that are missing.
-
-    Args:
-        environ: As of `find_images`.
-
-    Raises:
-        EngineError: The engine is unreachable.
-        ImageError: An image cannot be built.
-    """
-    return _stack_images(environ, resolve_image)
-
-
-def find_image(engine: docker.DockerClient, wanted: str, source: Source) -> FoundImage:
+def find_image(
+    engine: docker.DockerClient, wanted: str, source: Source, *, build: bool = False
+) -> FoundImage:
     """Return an image to use: the local one, else a pull, else the one that was built here.
 
     Args:
-        engine: Holds it.
+        engine: Has it.
         wanted: Its name, with its tag.
-        source: Where else it comes from.
+        source: What can replace it.
+        build: Whether to build that if it is missing.
 
     Raises:
-        ImageError: There is none.
+        ImageError: It is missing, or cannot be built.
     """
     try:
         return fetch_image(engine, wanted)
     except ImageError:
         if not has_image(engine, source.built):
-            raise
+            if not build:
+                raise
+            build_images(source.name)
     return FoundImage(source.built, f"built here, in place of {wanted}")
-
-
-def resolve_image(engine: docker.DockerClient, wanted: str, source: Source) -> FoundImage:
-    """Return an image to use as `find_image` does, and build it where it is missing.
-
-    Args:
-        engine: Holds it.
-        wanted: Its name, with its tag.
-        source: Where else it comes from.
-
-    Raises:
-        ImageError: It cannot be built.
-    """
-    try:
-        return find_image(engine, wanted, source)
-    except ImageError:
-        build_images(source.name)
-    return find_image(engine, wanted, source)
 
 
 def build_images(*names: str) -> None:
@@ -133,15 +114,3 @@ def build_images(*names: str) -> None:
     )
     if done.returncode:
         raise ImageError(f"{' and '.join(names)} cannot be built: {done.stderr.strip()}")
-
-
-def _stack_images(
-    environ: Mapping[str, str], find: Callable[[docker.DockerClient, str, Source], FoundImage]
-) -> StackImages:
-    with open_engine() as engine:
-        return StackImages(
-            *(
-                find(engine, environ.get(source.variable) or source.official, source)
-                for source in (KAFKA, POSTGRES)
-            )
-        )

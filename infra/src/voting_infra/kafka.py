@@ -4,17 +4,15 @@ import base64
 import logging
 import os
 import uuid
-from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
-import attrs
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from voting_core.service.class_archive import ClassArchive
 from voting_core.service.java import QUIET_OPTIONS, Java
 from voting_infra.kafka_libs import KafkaLibs
-from voting_infra.ports import LOOPBACK
+from voting_infra.ports import LOOPBACK, free_ports
 from voting_infra.processes import Command
 from voting_infra.servers import EmbeddedServer
 from voting_infra.supervisor import Supervisor
@@ -43,28 +41,13 @@ logger.server_config.level = warn
 """
 
 
-@attrs.frozen
-class NodeAddress:
-    """Where a node listens, on loopback.
-
-    Attributes:
-        node_id: The node.
-        broker_port: For clients and other brokers.
-        controller_port: For the controllers' quorum.
-    """
-
-    node_id: int
-    broker_port: int
-    controller_port: int
-
-
 class EmbeddedKafka(EmbeddedServer):
-    """A Kafka broker and controller in one Java process, on loopback.
+    """A Kafka broker and controller in one Java process, on loopback."""
 
-    It is alone unless `join` makes it one of several before its first start.
-    """
-
+    name = "Kafka"
     port_count = 2
+    node_id = 1
+    heap = HEAP
 
     def __init__(
         self,
@@ -72,10 +55,6 @@ class EmbeddedKafka(EmbeddedServer):
         java: Java,
         libs: KafkaLibs,
         *,
-        name: str = "Kafka",
-        node_id: int = 1,
-        cluster_id: str | None = None,
-        heap: str = HEAP,
         record_archive: bool = False,
         timeout: float = 60.0,
     ) -> None:
@@ -83,22 +62,14 @@ class EmbeddedKafka(EmbeddedServer):
 
         Args:
             supervisor: Runs it.
-            java: Runs it too.
+            java: Runs it.
             libs: Its jars.
-            name: What messages call it, and its log.
-            node_id: Its number in its cluster.
-            cluster_id: That of the cluster; a random one by default.
-            heap: Most memory of its heap, as Java reads it.
             record_archive: Whether to record a class-data archive at an orderly stop, which then
                 takes some seconds longer, for `keep_class_archive`; none is if there is one.
             timeout: Seconds within which it must answer after a start.
         """
-        self.name = name
         super().__init__(supervisor, timeout)
-        self.node_id = node_id
-        self.cluster_id = cluster_id or new_cluster_id()
-        self._cluster: Sequence[NodeAddress] = ()
-        self._heap = heap
+        self.cluster_id = new_cluster_id()
         self._java = java
         self._libs = libs
         self._record_archive = record_archive
@@ -113,23 +84,9 @@ class EmbeddedKafka(EmbeddedServer):
         return f"{LOOPBACK}:{self._ports[0]}"
 
     def start_on_free_ports(self) -> None:
-        """Format the logs and start the broker for the first time.
-
-        Raises:
-            ChildError: It cannot be formatted, or as `start`.
-        """
+        """Format the logs and start the broker for the first time."""
         self.format()
         super().start_on_free_ports()
-
-    def join(self, cluster: Sequence[NodeAddress]) -> None:
-        """Make the node, which does not run yet, one of several.
-
-        Args:
-            cluster: The addresses of all nodes, with that of this one.
-        """
-        self._cluster = cluster
-        (own,) = (address for address in cluster if address.node_id == self.node_id)
-        self._ports = [own.broker_port, own.controller_port]
 
     def format(self) -> None:
         """Format the logs, which is done once, before the first start.
@@ -137,13 +94,13 @@ class EmbeddedKafka(EmbeddedServer):
         Raises:
             ChildError: They cannot be formatted.
         """
-        # The addresses do not matter to the formatted logs, but the tool wants a complete file.
-        properties = self._write_properties([NodeAddress(self.node_id, 1, 2)])
+        # They do not matter to the formatted logs, but the tool wants a complete file.
+        self._ports = self._ports or free_ports(self.port_count)
         # For a program of one second a simple compiler and collector start faster.
         options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
         if self._archive.exists:
             options.append(self._archive.java_option)
-        tool = ["kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c", str(properties)]
+        tool = ["kafka.tools.StorageTool", "format", "-t", self.cluster_id, "-c"]
         self._run_tool(
             self._java_command("Kafka's StorageTool", [*options, *tool]), _FORMAT_TIMEOUT_S
         )
@@ -153,36 +110,37 @@ class EmbeddedKafka(EmbeddedServer):
         if self.child.returncode == _ENDED_BY_SIGTERM and self._archive.keep():
             _log.info("recorded Kafka's classes for faster starts: %s", self._archive.path)
 
+    def _settings(self) -> dict[str, str]:
+        """Return the settings of the node, for its logs and ports."""
+        return node_settings(self._directory / "logs", *self._ports)
+
     def _command(self) -> Command:
-        properties = self._write_properties(
-            self._cluster or [NodeAddress(self.node_id, *self._ports)]
-        )
-        options = [f"-Xmx{self._heap}"]
+        options = [f"-Xmx{self.heap}"]
         if self._archive.exists or self._record_archive:
             options.append(self._archive.java_option)
-        return self._java_command(self.name, [*options, "kafka.Kafka", str(properties)])
+        return self._java_command(self.name, [*options, "kafka.Kafka"])
 
     def _answers(self, timeout: float) -> bool:
         return kafka_answers(self.bootstrap_servers, self.cluster_id, timeout, self.node_id)
 
     def _java_command(self, name: str, arguments: list[str]) -> Command:
-        argv: list[str | Path] = [self._java.path, *QUIET_OPTIONS]
-        # Native libraries are unpacked there, and would stay after a SIGKILL.
-        argv += [f"-Djava.io.tmpdir={self._directory}"]
-        argv += [f"-Dlog4j2.configurationFile={self._log4j2}", *arguments]
+        properties = self._directory / "server.properties"
+        settings = self._settings()
+        properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         return Command(
             name=name,
-            argv=argv,
+            argv=[
+                *(self._java.path, *QUIET_OPTIONS),
+                # Native libraries are unpacked there, and would stay after a SIGKILL.
+                f"-Djava.io.tmpdir={self._directory}",
+                f"-Dlog4j2.configurationFile={self._log4j2}",
+                *arguments,
+                properties,
+            ],
             log_path=self.log_path,
             env={**os.environ, "CLASSPATH": self._libs.class_path},
             cwd=self._directory,
         )
-
-    def _write_properties(self, cluster: Sequence[NodeAddress]) -> Path:
-        path = self._directory / "server.properties"
-        settings = node_settings(self._directory / "logs", self.node_id, cluster)
-        path.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        return path
 
 
 def new_cluster_id() -> str:
@@ -197,14 +155,7 @@ def new_cluster_id() -> str:
 def kafka_answers(
     bootstrap_servers: str, cluster_id: str, timeout: float, node_id: int = 1
 ) -> bool:
-    """Return whether the broker of a cluster serves clients.
-
-    Args:
-        bootstrap_servers: Its address.
-        cluster_id: Of the cluster; another one at that address is not it.
-        timeout: Seconds to wait for an answer.
-        node_id: The node that must be one of the cluster by now.
-    """
+    """Return whether, within some seconds, a node of this very cluster serves clients."""
     # A closed port, which this client logs as an error, is the normal case here.
     settings: dict[str, str | int | float | bool] = {
         "bootstrap.servers": bootstrap_servers,
@@ -222,52 +173,49 @@ def kafka_answers(
 
 
 def node_settings(
-    logs: PurePath, node_id: int, cluster: Sequence[NodeAddress], *, listen: str = LOOPBACK
+    logs: PurePath, broker_port: int, controller_port: int, *, listen: str = LOOPBACK
 ) -> dict[str, str]:
-    """Return the settings of a node that is broker and controller.
+    """Return the settings of a node alone, which is broker and controller.
 
     Args:
         logs: The directory of its data.
-        node_id: The node.
-        cluster: The addresses of all nodes, with that of this one.
+        broker_port: For clients.
+        controller_port: For the controllers' quorum.
         listen: The address that the broker listens on; empty for all of a container, whose port
             is forwarded from loopback.
     """
-    own = next(address for address in cluster if address.node_id == node_id)
-    # With three copies, two of which must have a record, one node may be lost at any time.
-    copies = min(3, len(cluster))
-    needed = max(1, copies - 1)
-    settings = {
+    controller = f"{LOOPBACK}:{controller_port}"
+    return {
         "process.roles": "broker,controller",
-        "node.id": node_id,
-        "controller.quorum.voters": ",".join(
-            f"{address.node_id}@{LOOPBACK}:{address.controller_port}" for address in cluster
-        ),
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{controller}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": (
-            f"PLAINTEXT://{listen}:{own.broker_port},CONTROLLER://{LOOPBACK}:{own.controller_port}"
-        ),
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{own.broker_port}",
-        "log.dirs": logs,
+        "listeners": f"PLAINTEXT://{listen}:{broker_port},CONTROLLER://{controller}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{broker_port}",
+        "log.dirs": str(logs),
         "auto.create.topics.enable": "false",
-        "default.replication.factor": copies,
-        "min.insync.replicas": needed,
-        "offsets.topic.replication.factor": copies,
-        "transaction.state.log.replication.factor": copies,
-        "transaction.state.log.min.isr": needed,
+        **replication_settings(copies=1, in_sync=1),
         # Tests of crashes need not wait long for the group to notice.
-        "group.min.session.timeout.ms": 1000,
-        "share.coordinator.state.topic.replication.factor": copies,
-        "share.coordinator.state.topic.min.isr": needed,
-        "group.initial.rebalance.delay.ms": 0,
-    }
-    if len(cluster) == 1:
+        "group.min.session.timeout.ms": "1000",
+        "group.initial.rebalance.delay.ms": "0",
         # A start waits for heartbeats, and after a crash for the end of the old session.
-        settings |= {"broker.heartbeat.interval.ms": 200, "broker.session.timeout.ms": 3000}
-    else:
-        # On a busy machine a slow node must not be taken for a dead one.
-        settings |= {
-            "controller.quorum.fetch.timeout.ms": 6000,
-            "controller.quorum.election.timeout.ms": 3000,
-        }
-    return {key: str(value) for key, value in settings.items()}
+        "broker.heartbeat.interval.ms": "200",
+        "broker.session.timeout.ms": "3000",
+    }
+
+
+def replication_settings(*, copies: int, in_sync: int) -> dict[str, str]:
+    """Return the settings of all topics, Kafka's own included.
+
+    Args:
+        copies: Copies of each record.
+        in_sync: Copies that a record must have before it is acknowledged.
+    """
+    internal = ("transaction.state.log", "share.coordinator.state.topic")
+    return {
+        "default.replication.factor": str(copies),
+        "offsets.topic.replication.factor": str(copies),
+        "min.insync.replicas": str(in_sync),
+        **{f"{topic}.replication.factor": str(copies) for topic in internal},
+        **{f"{topic}.min.isr": str(in_sync) for topic in internal},
+    }

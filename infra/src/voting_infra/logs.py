@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import platformdirs
+import psutil
 
 _log = logging.getLogger(__name__)
 
@@ -60,12 +61,4 @@ def new_log_directory(runs: Path | None = None, *, keep: int = 5) -> Path:
 
 def _is_finished(run: Path) -> bool:
     _, dash, pid = run.name.rpartition("-")
-    if not (dash and pid.isdecimal() and run.is_dir()):
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return bool(dash) and pid.isdecimal() and run.is_dir() and not psutil.pid_exists(int(pid))

@@ -13,11 +13,7 @@ _SERVER_PORTS = range(20_000, 32_000)
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports on which nothing listens right now, in random order.
-
-    Raises:
-        SupervisionError: There are not that many.
-    """
+    """Return ports on which nothing listens right now, in random order."""
     candidates = preferred_ports(_ephemeral_ports())
     random.shuffle(candidates)
     found = [port for port in candidates[: 100 * count] if is_free(port)][:count]

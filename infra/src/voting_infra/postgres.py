@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from pwd import struct_passwd
 
@@ -52,14 +53,10 @@ class EmbeddedPostgres(EmbeddedServer):
     name = "PostgreSQL"
 
     def __init__(self, supervisor: Supervisor, *, timeout: float = 60.0) -> None:
-        """Prepare a server without data.
-
-        Args:
-            supervisor: Runs it.
-            timeout: Seconds within which it must answer after a start.
+        """Prepare a server without data; the arguments are those of `Server`.
 
         Raises:
-            PostgresError: The wheel's programs are missing or cannot be made to run.
+            PostgresError: There is no account to run it as.
         """
         super().__init__(supervisor, timeout)
         self._password = secrets.token_urlsafe(18)
@@ -67,7 +64,6 @@ class EmbeddedPostgres(EmbeddedServer):
         self._directory = supervisor.make_directory("postgres", _shared_directory(self._account))
         if self._account is not None:
             os.chown(self._directory, self._account.pw_uid, self._account.pw_gid)
-        self._programs = usable_programs(find_programs(), self._account, self._directory)
         self._data = self._directory / "data"
 
     @property
@@ -79,12 +75,17 @@ class EmbeddedPostgres(EmbeddedServer):
         """Make the cluster, start the server for the first time and make the database.
 
         Raises:
+            PostgresError: The wheel's programs are missing or cannot be made to run.
             ChildError: The cluster cannot be made, or as `start`.
         """
         self._initialize()
         super().start_on_free_ports()
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {NAME}")
+
+    @cached_property
+    def _programs(self) -> Path:
+        return usable_programs(find_programs(), self._account, self._directory)
 
     def _initialize(self) -> None:
         secret = self._directory / "password"
@@ -135,23 +136,12 @@ class EmbeddedPostgres(EmbeddedServer):
 
 
 def database_url(password: str, port: int, database: str = NAME) -> str:
-    """Return the address of a database on loopback, with user and password.
-
-    Args:
-        password: Of the superuser.
-        port: Where the server listens.
-        database: Its name.
-    """
+    """Return the address of a database on loopback, with the superuser and its password."""
     return f"postgresql://{NAME}:{password}@{LOOPBACK}:{port}/{database}"
 
 
 def postgres_answers(url: str, timeout: float) -> bool:
-    """Return whether a server answers a query.
-
-    Args:
-        url: The address of a database of it.
-        timeout: Seconds to wait for it, at least the 2 that libpq wants.
-    """
+    """Return whether a database answers a query within some seconds, at least libpq's 2."""
     try:
         with psycopg.connect(
             url, connect_timeout=max(2, int(timeout)), autocommit=True

@@ -27,9 +27,6 @@ _LEFTOVERS_GRACE_S = 5.0
 _KILL_TIMEOUT_S = 10.0
 _POLL_S = 0.01
 
-# A parent that ended before the kernel was asked to watch it is no longer the parent.
-_IF_PARENT_LIVES = '[ "$PPID" = "$0" ] && exec "$@"'
-
 
 @attrs.frozen(kw_only=True)
 class Command:
@@ -62,6 +59,11 @@ class Child:
     When the leader ends, what is left of the family is ended too. It has a session of its own, so
     the terminal's Ctrl-C reaches only this process, which decides what to do about it. The methods
     may be called from any thread, and on a child that has ended.
+
+    Attributes:
+        name: What messages call it.
+        log_path: Where its output goes.
+        pid: The leader's process id, which is also that of its process group and session.
     """
 
     def __init__(self, command: Command, on_pause: Callable[[int], None]) -> None:
@@ -74,7 +76,9 @@ class Child:
         Raises:
             SupervisionError: There is no such program, or it cannot be started.
         """
-        self.command = command
+        self.name = command.name
+        self.log_path = command.log_path
+        self._stop_signal = command.stop_signal
         self._on_pause = on_pause
         self._returncode: int | None = None
         self._ended = threading.Event()
@@ -84,23 +88,9 @@ class Child:
         # its parent: a peak up to here says nothing.
         self._peak_floor = _peak_of(os.getpid()) or 0
         self._process = _spawn(command)
-        self._leader = psutil.Process(self._process.pid)
+        self.pid = self._process.pid
+        self._leader = psutil.Process(self.pid)
         threading.Thread(target=self._await_end, name=f"wait-{command.name}", daemon=True).start()
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return self.command.name
-
-    @property
-    def log_path(self) -> Path:
-        """Where its output goes."""
-        return self.command.log_path
-
-    @property
-    def pid(self) -> int:
-        """The leader's process id, which is also that of its process group and session."""
-        return self._process.pid
 
     @property
     def returncode(self) -> int | None:
@@ -122,13 +112,10 @@ class Child:
             raise ChildExited(self.name, describe_exit(self._returncode), self.log_path)
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait until the child and its family have ended.
+        """Wait until the child and its family have ended, and return the leader's exit status.
 
         Args:
             timeout: Seconds; None for no limit.
-
-        Returns:
-            Its exit status, negative for the signal that ended it.
 
         Raises:
             ChildTimeout: It still runs.
@@ -139,23 +126,24 @@ class Child:
         return self._returncode
 
     def stop(self, timeout: float = 10.0) -> int:
-        """Ask the child to end, and kill its family if it has not after the timeout, in seconds.
+        """Ask the child to end, wait for that, and return the leader's exit status.
 
-        A paused child is resumed. The result and errors are those of `kill`.
+        A paused child is resumed. The family is killed if it has not ended within the timeout, in
+        seconds.
+
+        Raises:
+            SupervisionError: A process of the family survives.
         """
         if self._returncode is None:
             self._peak = _peak_of(self.pid)
             # Descendants in other sessions cannot be found once the leader has ended.
             self._family = self._members()
-            _send([self._leader], self.command.stop_signal)
+            _send([self._leader], self._stop_signal)
             _send(self._family, signal.SIGCONT)
         return self.wait() if self._ended.wait(timeout) else self.kill()
 
     def kill(self) -> int:
-        """Kill the whole family and wait until it is gone.
-
-        Returns:
-            Its exit status, negative for the signal that ended it.
+        """Kill the whole family, wait until it is gone, and return the leader's exit status.
 
         Raises:
             SupervisionError: A process of the family survives.
@@ -170,10 +158,7 @@ class Child:
         return self.wait()
 
     def kill_leader(self) -> None:
-        """Kill the leader alone and return at once.
-
-        What is left of its session is ended as after any other end: asked first, killed later.
-        """
+        """Kill the leader alone and return at once; what is left is ended as after any end."""
         if self._returncode is None:
             _send([self._leader], signal.SIGKILL)
 
@@ -237,11 +222,7 @@ class Child:
 
 
 def describe_exit(returncode: int) -> str:
-    """Return an exit status in words.
-
-    Args:
-        returncode: As of `Child.returncode`.
-    """
+    """Return the exit status of a child in words."""
     if returncode >= 0:
         return f"ended with exit status {returncode}"
     try:
@@ -251,11 +232,10 @@ def describe_exit(returncode: int) -> str:
 
 
 def launcher(parent: int, death_signal: signal.Signals) -> list[str]:
-    """Return the program that a child starts as; it becomes the program in the arguments after it.
+    """Return the program that a child starts as; it becomes the program in its further arguments.
 
     Args:
-        parent: Process id of the parent; should another process be the parent by then, the child
-            ends without having run anything.
+        parent: Process id of the parent; the child of another one ends without doing anything.
         death_signal: What the kernel sends to the child when its parent has ended.
 
     Raises:
@@ -267,7 +247,9 @@ def launcher(parent: int, death_signal: signal.Signals) -> list[str]:
     if setpriv is None:
         raise SupervisionError("there is no setpriv, which is part of util-linux; install that")
     number = death_signal.name.removeprefix("SIG")
-    return [setpriv, f"--pdeathsig={number}", "/bin/sh", "-c", _IF_PARENT_LIVES, str(parent)]
+    # A parent that ends before the kernel has been asked to watch it is no longer the parent.
+    check = '[ "$PPID" = "$0" ] && exec "$@"'
+    return [setpriv, f"--pdeathsig={number}", "/bin/sh", "-c", check, str(parent)]
 
 
 def _spawn(command: Command) -> subprocess.Popen[bytes]:
@@ -304,10 +286,8 @@ def _send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
 
 
 def _await_end_of(processes: set[psutil.Process], timeout: float) -> set[psutil.Process]:
-    """Wait until processes have ended and return those that have not.
-
-    `psutil.wait_procs` would also wait for zombies, which may stay where no init reaps them.
-    """
+    """Wait until processes have ended and return those that have not."""
+    # psutil.wait_procs would also wait for zombies, which stay where no init reaps them.
     deadline = time.monotonic() + timeout
     while alive := {process for process in processes if is_alive(process)}:
         if time.monotonic() > deadline:

@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from voting_infra.exceptions import ChildExited, ChildTimeout, PortTaken, SupervisionError
 from voting_infra.ports import free_ports
@@ -12,59 +13,19 @@ from voting_infra.supervisor import Supervisor
 
 _log = logging.getLogger(__name__)
 
+# How often a server starts on other ports when another process takes those chosen.
 PORT_ATTEMPTS = 5
-"""How often a server tries another port when another process takes the one chosen."""
-
 _POLL_S = 0.05
 
 
-class Server(Protocol):
-    """A server that faults can be injected into; its address and data outlive them all."""
+class Server(ABC):
+    """A server that faults can be injected into; its address and data outlive them all.
 
-    @property
-    def running(self) -> bool:
-        """Whether its process is there (it may be paused)."""
+    Subclasses define how it is run, and when it answers (`_answers`).
 
-    def start(self) -> None:
-        """Start it on its data and address and return when it answers."""
-
-    def stop(self, timeout: float = 30.0) -> None:
-        """Stop it in an orderly way; kill it after the timeout, in seconds."""
-
-    def kill(self) -> None:
-        """End it at once, as a crash does (SIGKILL)."""
-
-    def pause(self) -> None:
-        """Freeze it: connections stay open and requests are not answered (SIGSTOP)."""
-
-    def resume(self) -> None:
-        """Let it run again after `pause` (SIGCONT)."""
-
-
-def answers_in_time(
-    answers: Callable[[float], bool], check: Callable[[], None], timeout: float
-) -> bool:
-    """Wait until a server answers, and return whether it does.
-
-    Args:
-        answers: Returns whether it answers within some seconds.
-        check: Raises an error if it has ended.
-        timeout: Seconds.
-    """
-    deadline = time.monotonic() + timeout
-    while not answers(min(1.0, max(_POLL_S, deadline - time.monotonic()))):
-        check()
-        if time.monotonic() > deadline:
-            return False
-        # Nothing announces that a server is ready.
-        time.sleep(_POLL_S)
-    return True
-
-
-class EmbeddedServer:
-    """A server that is a child process; `Server` says what the methods do.
-
-    Subclasses define how it is run (`_command`) and when it answers (`_answers`).
+    Attributes:
+        name: What messages call it.
+        log_path: Its log.
     """
 
     name: str
@@ -74,38 +35,55 @@ class EmbeddedServer:
         """Prepare a server that does not run yet.
 
         Args:
-            supervisor: Runs it.
+            supervisor: Owns what the server leaves on this machine.
             timeout: Seconds within which it must answer after a start.
         """
         self.log_path = supervisor.log_dir / f"{self.name.lower()}.log"
         self._supervisor = supervisor
         self._timeout = timeout
         self._ports: list[int] = []
-        self._child: Child | None = None
-
-    def _command(self) -> Command:
-        """Return how the server is run on its data and ports."""
-        raise NotImplementedError
-
-    def _answers(self, timeout: float) -> bool:
-        """Return whether this very server answers its protocol within some seconds."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def running(self) -> bool:
         """Whether its process is there (it may be paused)."""
-        return self._child is not None and self._child.returncode is None
 
-    @property
-    def child(self) -> Child:
-        """Its process, the last one if it does not run.
+    @abstractmethod
+    def stop(self, timeout: float = 30.0) -> None:
+        """Stop it in an orderly way; kill it after the timeout, in seconds."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it at once, as a crash does (SIGKILL)."""
+
+    @abstractmethod
+    def pause(self) -> None:
+        """Freeze it: connections stay open and requests are not answered (SIGSTOP)."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Let it run again after `pause` (SIGCONT)."""
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Start the process on the server's data and ports.
 
         Raises:
-            SupervisionError: It has never been started.
+            PortTaken: Another process has its port.
         """
-        if self._child is None:
-            raise SupervisionError(f"{self.name} has not been started")
-        return self._child
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Do nothing while the process runs.
+
+        Raises:
+            PortTaken: It has ended because another process has its port.
+            ChildExited: It has ended for another reason.
+        """
+
+    @abstractmethod
+    def _answers(self, timeout: float) -> bool:
+        """Return whether this very server answers its protocol within some seconds."""
 
     def start(self) -> None:
         """Start the server on its data and ports and return when it answers.
@@ -119,21 +97,19 @@ class EmbeddedServer:
         """
         if self.running:
             return
-        if not self._ports:
-            self._ports = free_ports(self.port_count)
-        log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
-        child = self._child = self._supervisor.start(self._command())
+        self._begin()
+        deadline = time.monotonic() + self._timeout
         try:
-            if not answers_in_time(self._answers, child.check, self._timeout):
-                what = f"has not answered within {self._timeout:g} s"
-                raise ChildTimeout(self.name, what, self.log_path)
-        except ChildExited as error:
-            if self._logs_port_taken(log_start):
-                what = f"cannot have port {' and '.join(map(str, self._ports))}"
-                raise PortTaken(self.name, what, self.log_path) from error
-            raise
+            while not self._answers(min(1.0, max(_POLL_S, deadline - time.monotonic()))):
+                self._check()
+                if time.monotonic() > deadline:
+                    self.kill()
+                    what = f"has not answered within {self._timeout:g} s"
+                    raise ChildTimeout(self.name, what, self.log_path)
+                # Nothing announces that a server is ready.
+                time.sleep(_POLL_S)
         except BaseException:
-            child.kill()
+            self.kill()
             raise
 
     def start_on_free_ports(self) -> None:
@@ -152,6 +128,33 @@ class EmbeddedServer:
                     raise
                 _log.info("%s; trying others", error)
 
+    def _port_taken(self) -> PortTaken:
+        what = f"cannot have port {' and '.join(map(str, self._ports))}"
+        return PortTaken(self.name, what, self.log_path)
+
+
+class EmbeddedServer(Server):
+    """A server that is a child process, which `_command` runs."""
+
+    _child: Child | None = None
+    _log_start = 0
+
+    @abstractmethod
+    def _command(self) -> Command:
+        """Return how the server is run on its data and ports."""
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there (it may be paused)."""
+        return self._child is not None and self._child.returncode is None
+
+    @property
+    def child(self) -> Child:
+        """Its process, the last one if it does not run."""
+        if self._child is None:
+            raise SupervisionError(f"{self.name} has not been started")
+        return self._child
+
     def stop(self, timeout: float = 30.0) -> None:
         """Stop the server in an orderly way; kill it after the timeout, in seconds."""
         self.child.stop(timeout)
@@ -168,18 +171,37 @@ class EmbeddedServer:
         """Let the server run again after `pause`."""
         self.child.resume()
 
-    def _run_tool(self, command: Command, timeout: float) -> None:
-        """Run a program that prepares the server's data.
+    def _begin(self) -> None:
+        self._log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
+        self._child = self._supervisor.start(self._command())
 
-        Raises:
-            ChildExited: It fails.
-            ChildTimeout: It does not end in time.
-        """
+    def _check(self) -> None:
+        try:
+            self.child.check()
+        except ChildExited as error:
+            with self.log_path.open("rb") as log:
+                log.seek(self._log_start)
+                if b"Address already in use" in log.read():
+                    raise self._port_taken() from error
+            raise
+
+    def _run_tool(self, command: Command, timeout: float) -> None:
+        """Run a program that prepares the server's data to its end, which must be a success."""
         child = self._supervisor.start(command)
         if status := child.wait(timeout):
             raise ChildExited(child.name, f"has failed with {status}", command.log_path)
 
-    def _logs_port_taken(self, log_start: int) -> bool:
-        with self.log_path.open("rb") as log:
-            log.seek(log_start)
-            return b"Address already in use" in log.read()
+
+def run_together(
+    actions: Iterable[Callable[[], None]], on_failure: Callable[[], object] = lambda: None
+) -> None:
+    """Run actions at the same time; a failure is acted on before the others are waited for."""
+    actions = list(actions)
+    with ThreadPoolExecutor(len(actions), thread_name_prefix="start") as threads:
+        try:
+            futures = [threads.submit(action) for action in actions]
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()
+        except BaseException:
+            on_failure()
+            raise

@@ -16,12 +16,7 @@ def environment_without_settings() -> dict[str, str]:
 
 
 def service_environment(bootstrap_servers: str, database_url: str) -> dict[str, str]:
-    """Return the environment in which services work on a stack, and on no other.
-
-    Args:
-        bootstrap_servers: Kafka's address, `host:port`.
-        database_url: PostgreSQL's, with user, password and database.
-    """
+    """Return the environment in which services work on a stack, and on no other."""
     return environment_without_settings() | {
         "VOTING_KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
         "VOTING_DATABASE_URL": database_url,

@@ -11,10 +11,9 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import attrs
 
@@ -25,7 +24,7 @@ from voting_infra.kafka import EmbeddedKafka
 from voting_infra.kafka_libs import resolve_kafka_libs
 from voting_infra.logs import new_log_directory
 from voting_infra.postgres import EmbeddedPostgres
-from voting_infra.servers import Server
+from voting_infra.servers import Server, run_together
 from voting_infra.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -83,16 +82,12 @@ def open_stack(
         supervisor: Runs the children, for a caller that runs others as well; the logs then go to
             its directory, and it is closed if the stack does not come up. By default the stack has
             its own.
-        environ: Where `JAVA_HOME`, `PATH`, `VOTING_IVY_SETTINGS` (an Ivy settings file for
-            Kafka's artifacts), `VOTING_KAFKA_IMAGE` and `VOTING_POSTGRES_IMAGE` are looked up; by
-            default this process's environment.
+        environ: Where `JAVA_HOME`, `PATH`, `VOTING_IVY_SETTINGS`, `VOTING_KAFKA_IMAGE` and
+            `VOTING_POSTGRES_IMAGE` are looked up; by default this process's environment.
         images: What containers run; by default what the environment names, else the official
             images, or images that are built here if those cannot be had.
         timeout: Seconds within which each server must answer after a start; by default 60, in
             containers 120.
-
-    Yields:
-        The stack, both servers answering.
 
     Raises:
         JavaError: There is no Java that can run Kafka, where one is needed.
@@ -127,10 +122,10 @@ def _containers(
 ) -> "AbstractContextManager[_Servers]":
     # Here because its imports take longer than those of all the rest.
     from voting_infra.containers import open_containers
-    from voting_infra.images import resolve_images
+    from voting_infra.images import find_images
 
     if images is None:
-        images = resolve_images(environ)
+        images = find_images(environ, build=True)
     _log.info("the stack runs %s", images)
     return open_containers(supervisor, images, timeout)
 
@@ -139,41 +134,17 @@ def _containers(
 def _embedded(
     supervisor: Supervisor, environ: Mapping[str, str], timeout: float
 ) -> "Iterator[_Servers]":
-    kafka, postgres = _start_embedded(supervisor, environ, timeout)
+    java = find_java(environ)
+    libs = resolve_kafka_libs(supervisor, java, environ)
+    kafka = EmbeddedKafka(supervisor, java, libs, record_archive=True, timeout=timeout)
+    postgres = EmbeddedPostgres(supervisor, timeout=timeout)
+    # To end one's children ends its start.
+    run_together((kafka.start_on_free_ports, postgres.start_on_free_ports), supervisor.close)
     try:
         yield kafka, postgres
     finally:
         supervisor.stop_all([kafka.child, postgres.child], _STOP_TIMEOUT_S)
         kafka.keep_class_archive()
-
-
-def _start_embedded(
-    supervisor: Supervisor, environ: Mapping[str, str], timeout: float
-) -> tuple[EmbeddedKafka, EmbeddedPostgres]:
-    java = find_java(environ)
-
-    def start_kafka() -> EmbeddedKafka:
-        libs = resolve_kafka_libs(supervisor, java, environ)
-        kafka = EmbeddedKafka(supervisor, java, libs, record_archive=True, timeout=timeout)
-        kafka.start_on_free_ports()
-        return kafka
-
-    def start_postgres() -> EmbeddedPostgres:
-        postgres = EmbeddedPostgres(supervisor, timeout=timeout)
-        postgres.start_on_free_ports()
-        return postgres
-
-    with ThreadPoolExecutor(2, thread_name_prefix="start") as threads:
-        kafka, postgres = threads.submit(start_kafka), threads.submit(start_postgres)
-        try:
-            both: list[Future[Any]] = [kafka, postgres]
-            for started in wait(both, return_when=FIRST_EXCEPTION).done:
-                started.result()
-        except BaseException:
-            # Ends the other one's children, so that its thread gives up at once.
-            supervisor.close()
-            raise
-    return kafka.result(), postgres.result()
 
 
 def shell_lines(stack: Stack) -> str:

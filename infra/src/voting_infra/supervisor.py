@@ -28,11 +28,7 @@ class Supervisor:
     """
 
     def __init__(self, log_dir: Path) -> None:
-        """Start the guard.
-
-        Args:
-            log_dir: Made if it does not exist.
-        """
+        """Start the guard; the directory for logs is made if it does not exist."""
         log_dir.mkdir(parents=True, exist_ok=True)
         self.log_dir = log_dir
         self._lock = threading.Lock()
@@ -53,15 +49,12 @@ class Supervisor:
     def start(self, command: Command) -> Child:
         """Start a child.
 
-        Args:
-            command: What to run.
-
         Raises:
             SupervisionError: It cannot be started, or this supervisor is closed.
         """
         with self._lock:
             self._check_open()
-            start = self._forks.submit(Child, command, partial(self._note, "paused"))
+            start = self._forks.submit(Child, command, partial(self._guard.note, "paused"))
             # Recorded before the result: an interrupted wait for it must not lose the child.
             self._starts.append(start)
         return start.result()
@@ -81,30 +74,19 @@ class Supervisor:
         path = (root / f"voting-{purpose}-{secrets.token_hex(6)}").absolute()
         with self._lock:
             self._check_open()
-            self._note("directory", path)
+            self._guard.note("directory", path)
             path.mkdir(mode=0o700)
             self._directories.append(path)
         return path
 
     def guard_containers(self, label: str) -> None:
-        """Have containers removed should this process be killed.
-
-        Args:
-            label: What these containers carry, `key=value`.
-
-        Raises:
-            SupervisionError: This supervisor is closed, or its guard has been killed.
-        """
+        """Have the containers with a label, `key=value`, removed should this process be killed."""
         with self._lock:
             self._check_open()
-            self._note("containers", label)
+            self._guard.note("containers", label)
 
     def stop_all(self, children: Iterable[Child], timeout: float = 20.0) -> None:
-        """End children, all at the same time.
-
-        Args:
-            children: Which.
-            timeout: Seconds after which those that have not ended are killed.
+        """End children, all at the same time; after the timeout, in seconds, kill them.
 
         Raises:
             SupervisionError: One survives.
@@ -116,10 +98,7 @@ class Supervisor:
             stop.result()
 
     def close(self, timeout: float = 20.0) -> None:
-        """End all children, at the same time, and remove the directories.
-
-        Args:
-            timeout: Seconds after which children that have not ended are killed.
+        """End all children as `stop_all` does, and remove the directories.
 
         Raises:
             SupervisionError: A child survives; the directories stay then.
@@ -136,15 +115,7 @@ class Supervisor:
                 if path.exists():
                     shutil.rmtree(path)
             self._directories.clear()
-            if not self._guard.closed:
-                self._note("done")
 
     def _check_open(self) -> None:
         if self._closed:
             raise SupervisionError("the supervisor is closed")
-
-    def _note(self, kind: str, value: object = "") -> None:
-        try:
-            self._guard.note(kind, value)
-        except BrokenPipeError as error:
-            raise SupervisionError("the guard process has been killed") from error

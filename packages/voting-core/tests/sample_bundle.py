@@ -1,4 +1,4 @@
-"""A small election to write bundles of."""
+"""A small election, as a sample for bundles."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,12 +9,11 @@ from typing import Any
 import attrs
 
 from voting_core.models import Candidate, Coordinates
+from voting_core.operator.coverage import CountedPartition, Coverage
 from voting_core.operator.results.bundle import FILES, MANIFEST, Bundle, write_bundle
 from voting_core.operator.results.manifest import (
-    Coverage,
     FileEntry,
     Manifest,
-    PublishedPartition,
     decode_manifest,
     encode_manifest,
 )
@@ -24,7 +23,7 @@ from voting_core.operator.results.model import (
     LoggedVote,
     PartitionCount,
     ResultsStatus,
-    Tally,
+    VoteLogTotals,
 )
 
 ELECTION = Election(
@@ -49,7 +48,7 @@ CANVASS = Canvass(
         Candidate("ada", 'Ada, the "First"', "Zebra"),
         Candidate("bob", "Bob Ünal", "Ant"),
         Candidate("cy", "Cy"),
-        Candidate("nil", "Nobody's Choice", "Ant"),
+        Candidate("nil", "None of the Above", "Ant"),
     ),
     registered={"Iowa": 5, "Ohio": 40, "Utah": 3},
     rejections={"malformed": 2, "underage": 1},
@@ -59,7 +58,7 @@ REJECTED = {(TOPIC, 0): PartitionCount(1, 13), (TOPIC, 2): PartitionCount(2, 1)}
 
 
 def sample_votes(count: int = 25) -> list[LoggedVote]:
-    """Return votes of voters 000, 001, …, on the offsets 0, 1, … of two partitions in turn."""
+    """Return votes of voters 000, 001, …, at the offsets 0, 1, … of alternating partitions."""
     start = datetime(2020, 11, 3, 8, 0, 0, 250_000, UTC)
     return [
         LoggedVote(
@@ -73,21 +72,21 @@ def sample_votes(count: int = 25) -> list[LoggedVote]:
     ]
 
 
-def tally_of(votes: Iterable[LoggedVote]) -> Tally:
-    """Return the votes added up."""
-    tally = Tally()
+def totals_of(votes: Iterable[LoggedVote]) -> VoteLogTotals:
+    """Return the totals of votes."""
+    totals = VoteLogTotals()
     for vote in votes:
-        tally.add(vote)
-    return tally
+        totals.add(vote)
+    return totals
 
 
 def coverage_of(votes: int) -> Coverage:
-    """Return what Kafka says when this many votes of the sample are counted."""
-    published = (
-        PublishedPartition(0, votes // 3, 44),
-        PublishedPartition(1, votes - votes // 3, 9),
+    """Return the coverage according to Kafka when a number of the sample's votes is counted."""
+    counted = (
+        CountedPartition(0, votes // 3, 44),
+        CountedPartition(1, votes - votes // 3, 9),
     )
-    return Coverage({(TOPIC, 0): 14, (TOPIC, 1): 12, (TOPIC, 2): 3}, "dm90ZXM", published)
+    return Coverage({(TOPIC, 0): 14, (TOPIC, 1): 12, (TOPIC, 2): 3}, "dm90ZXM", counted)
 
 
 def write_sample(
@@ -100,7 +99,7 @@ def write_sample(
 
 
 def reseal(directory: Path, **changes: Any) -> None:
-    """Do what a forger would: fit the manifest to the files, and change it otherwise."""
+    """Forge the manifest: fit it to the files, and change other fields."""
     manifest: Manifest = decode_manifest((directory / MANIFEST).read_bytes())
     files = []
     for name in FILES:

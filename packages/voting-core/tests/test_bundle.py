@@ -9,13 +9,13 @@ from voting_core.operator.results.bundle import new_directory
 
 
 def names(directory: Path) -> list[str]:
-    """Return what a directory holds."""
+    """Return the names of a directory's entries."""
     return sorted(path.name for path in directory.iterdir())
 
 
 @pytest.mark.parametrize("exists", [False, True])
 def test_a_directory_appears_whole(exists: bool, tmp_path: Path) -> None:
-    """While files are written nothing of the name holds any; then all are there, nothing else."""
+    """The directory is missing or empty while files are written, and complete afterwards."""
     out = tmp_path / "out"
     if exists:
         out.mkdir()
@@ -28,7 +28,7 @@ def test_a_directory_appears_whole(exists: bool, tmp_path: Path) -> None:
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
-    """What was written before something went wrong is gone."""
+    """An error removes the files written before it."""
 
     def fail() -> None:
         with new_directory(tmp_path / "out") as partial:
@@ -41,20 +41,20 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("out", ["full", "file", "dangling", "nowhere/out"])
-def test_what_is_there_stays(out: str, tmp_path: Path) -> None:
-    """A directory that holds something, a file, or a place that is none is refused untouched."""
+def test_an_existing_file_is_not_replaced(out: str, tmp_path: Path) -> None:
+    """A non-empty directory, a file, a link and a missing parent are refused and unchanged."""
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "one").write_text("1")
     (tmp_path / "file").write_text("1")
     (tmp_path / "dangling").symlink_to("nothing")
     with pytest.raises(InputError, match=Path(out).parts[0]), new_directory(tmp_path / out):
-        pytest.fail("was let through")
+        pytest.fail("was accepted")
     assert names(tmp_path) == ["dangling", "file", "full"]
     assert names(tmp_path / "full") == ["one"]
 
 
-def test_what_comes_meanwhile_stays(tmp_path: Path) -> None:
-    """A directory that somebody else filled while files were written is not replaced."""
+def test_a_directory_created_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    """A directory that another process filled while files were written is not replaced."""
     out = tmp_path / "out"
 
     def race() -> None:

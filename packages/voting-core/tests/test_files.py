@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic file writes."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from voting_core.service.files import check_writable, write_json
 
 
 def test_json_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
-    """The new content is complete, readable like any new file, and the only file in its folder."""
+    """The new file is complete, has the usual permissions, and no temporary file remains."""
     path, plain = tmp_path / "report.json", tmp_path / "plain"
     path.write_text("an older one")
     plain.touch()
@@ -21,8 +21,8 @@ def test_json_replaces_the_file_and_leaves_nothing_else(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["plain", "report.json"]
 
 
-def test_a_value_that_is_no_json_leaves_the_old_file(tmp_path: Path) -> None:
-    """An error while writing changes nothing."""
+def test_an_error_leaves_the_old_file(tmp_path: Path) -> None:
+    """A value that cannot be written as JSON changes nothing."""
     path = tmp_path / "report.json"
     path.write_text("an older one")
     with pytest.raises(TypeError):
@@ -31,7 +31,7 @@ def test_a_value_that_is_no_json_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_refused_beforehand(tmp_path: Path) -> None:
-    """A missing folder, or a folder in place of the file, is an error that names the file."""
+    """A missing folder, or a folder in the file's place, is an error with the file's name."""
     check_writable(tmp_path / "new.json", "report")
     with pytest.raises(InputError, match=r"report .*nowhere.* does not exist"):
         check_writable(tmp_path / "nowhere" / "report.json", "report")

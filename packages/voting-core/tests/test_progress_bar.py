@@ -1,4 +1,4 @@
-"""Showing the progress of a task."""
+"""The progress bar and its log lines."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -7,7 +7,7 @@ from voting_core.service.progress_bar import LogProgress, show_progress
 
 
 def test_a_line_is_logged_every_few_seconds() -> None:
-    """Updates in between are not logged; items, rate and the share of the total are."""
+    """A line has the number of items, their rate and the percentage; updates between have none."""
     seconds = iter([0.0, 4.9, 5.0, 9.9, 10.0])
     with capture_logs() as lines:
         progress = LogProgress("reading", "voters", 1000, clock=lambda: next(seconds))
@@ -21,8 +21,8 @@ def test_a_line_is_logged_every_few_seconds() -> None:
     ]
 
 
-def test_without_a_total_there_is_no_share() -> None:
-    """For a pipe, whose size is not known, only the items are logged."""
+def test_without_a_total_there_is_no_percentage() -> None:
+    """For a pipe, whose size is unknown, only the number of items is logged."""
     seconds = iter([0.0, 6.0])
     with capture_logs() as lines:
         progress = LogProgress("reading", "voters", None, clock=lambda: next(seconds))
@@ -31,7 +31,7 @@ def test_without_a_total_there_is_no_share() -> None:
     assert (lines[0]["voters"], lines[0]["waiting"]) == (7, 3)
 
 
-def test_off_a_terminal_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal a bar is drawn, elsewhere lines are logged."""
     with show_progress("reading", "voters", 10) as shown:
         assert isinstance(shown, LogProgress)

@@ -1,4 +1,4 @@
-"""When results are certified, and with which status they are exported."""
+"""The conditions for certifying results, and the status of exported ones."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,20 +10,19 @@ import attrs
 import psycopg
 import pytest
 from confluent_kafka.admin import AdminClient
-from sample_bundle import CANVASS, REJECTED, TOPIC, coverage_of, sample_votes, tally_of
-from voting_core.operator.counts import Count
-from voting_core.operator.results.snapshot import Snapshot
+from sample_bundle import CANVASS, REJECTED, TOPIC, coverage_of, sample_votes, totals_of
 
 from voting_core.exceptions import FatalError
 from voting_core.operator.reconcile import Difference, InFlight, Reconciliation
 from voting_core.operator.results import publish
 from voting_core.operator.results.bundle import Bundle
+from voting_core.operator.results.database_snapshot import DatabaseSnapshot
 from voting_core.operator.results.exceptions import RefusedError
-from voting_core.operator.results.manifest import Coverage
 from voting_core.operator.results.model import LoggedVote, ResultsStatus
 from voting_core.operator.results.publish import ElectionOptions, certify, export
 from voting_core.operator.results.verify import verify_bundle
-from voting_core.operator.status import Flow, PipelineStatus
+from voting_core.operator.status import KafkaStatus
+from voting_core.operator.vote_counts import VoteCounts
 from voting_core.service.settings import KafkaSettings
 
 OPTIONS = ElectionOptions(
@@ -41,33 +40,36 @@ OPTIONS = ElectionOptions(
 Write = Callable[[KafkaSettings, AdminClient, psycopg.Connection, ElectionOptions, Path], Bundle]
 
 
-def count_of(votes: list[LoggedVote]) -> Count:
-    """Return what a place that holds these votes gives."""
-    tally = tally_of(votes)
-    places = [location for location, _ in tally.by_location.elements()]
-    chosen = [candidate for _, candidate in tally.by_location.elements()]
-    return Count(
+def count_of(votes: list[LoggedVote]) -> VoteCounts:
+    """Return the counts of a data store with these votes."""
+    totals = totals_of(votes)
+    locations = [location for location, _ in totals.by_location.elements()]
+    chosen = [candidate for _, candidate in totals.by_location.elements()]
+    return VoteCounts(
         votes=len(votes),
         candidates={each: chosen.count(each) for each in set(chosen)},
-        locations={each: places.count(each) for each in set(places)},
-        candidates_by_location=dict(tally.by_location),
+        locations={each: locations.count(each) for each in set(locations)},
+        candidates_by_location=dict(totals.by_location),
         names={c.candidate_id: c.candidate_name for c in CANVASS.candidates},
     )
 
 
+def status_of(votes: int, waiting: int = 0) -> KafkaStatus:
+    """Return the state of Kafka when a number of the sample's votes is counted."""
+    return KafkaStatus(waiting, coverage_of(votes), None)
+
+
 @attrs.define
 class System:
-    """A system at rest after the sample election; what differs is set by a test.
+    """A drained system after the sample election, which a test changes.
 
     Attributes:
-        flows: How far Kafka says that the count is when it is asked first and then.
-        coverages: The same of the offsets.
-        votes: The table.
-        found: What a reconciliation finds.
+        states: The state of Kafka, when it is read first and second.
+        votes: The table of votes.
+        found: The outcome of a reconciliation.
     """
 
-    flows: list[Flow] = attrs.field(factory=lambda: [Flow(0, 25, None), Flow(0, 25, None)])
-    coverages: list[Coverage] = attrs.field(factory=lambda: [coverage_of(25), coverage_of(25)])
+    states: list[KafkaStatus] = attrs.field(factory=lambda: [status_of(25), status_of(25)])
     votes: list[LoggedVote] = attrs.field(factory=sample_votes)
     found: Reconciliation = attrs.field(
         factory=lambda: Reconciliation(
@@ -80,17 +82,17 @@ class System:
 
     def run(self, write: Write, out: Path) -> Bundle:
         """Write results of this system."""
-        nowhere = cast(Any, None)
-        return write(KafkaSettings(), nowhere, nowhere, OPTIONS, out)
+        client = cast(Any, None)
+        return write(KafkaSettings(), client, client, OPTIONS, out)
 
-    def moment(self, *_: object) -> publish._Moment:
-        """Stand in for Kafka."""
-        return publish._Moment(self.flows.pop(0), self.coverages.pop(0))
+    def kafka_status(self, *_: object) -> KafkaStatus:
+        """Replace Kafka."""
+        return self.states.pop(0)
 
     @contextmanager
-    def snapshot(self, _: object) -> Iterator[Snapshot]:
-        """Stand in for PostgreSQL."""
-        yield cast(Snapshot, _Tables(self.votes))
+    def snapshot(self, _: object) -> Iterator[DatabaseSnapshot]:
+        """Replace PostgreSQL."""
+        yield cast(DatabaseSnapshot, _Tables(self.votes))
 
 
 @attrs.frozen
@@ -112,67 +114,64 @@ class _Tables:
 
 @pytest.fixture
 def system(monkeypatch: pytest.MonkeyPatch) -> System:
-    """A system at rest after the sample election."""
+    """A drained system after the sample election."""
     system = System()
-    monkeypatch.setattr(publish, "_moment", system.moment)
+    monkeypatch.setattr(publish, "kafka_status", system.kafka_status)
     monkeypatch.setattr(publish, "reconcile", lambda *_: system.found)
     monkeypatch.setattr(publish, "open_snapshot", system.snapshot)
-    monkeypatch.setattr(
-        publish,
-        "pipeline_status",
-        lambda *_: PipelineStatus(50, len(system.votes), {}, system.flows[0]),
-    )
+    monkeypatch.setattr(publish, "stored_votes", lambda _: len(system.votes))
     return system
 
 
-def test_a_count_at_rest_is_certified(system: System, tmp_path: Path) -> None:
-    """With nothing in flight and all in agreement there is a certified bundle that verifies."""
+def test_a_drained_count_is_certified(system: System, tmp_path: Path) -> None:
+    """If nothing is in flight and all data stores agree, a certified bundle is written."""
     bundle = system.run(certify, tmp_path / "out")
     assert bundle.manifest.status is ResultsStatus.CERTIFIED
     assert bundle.manifest.counts.votes == 25
     assert bundle.manifest.election.issuer_abbreviation == "OOE"
     assert bundle.manifest.election.end_date == date(2020, 11, 4)
-    assert not verify_bundle(tmp_path / "out", bundle.manifest_sha256).faults
+    assert not verify_bundle(tmp_path / "out", bundle.manifest_sha256).defects
 
 
 def waiting(system: System) -> None:
-    """Records wait for a decision."""
-    system.flows[0] = Flow(7, 25, None)
+    """Let records wait for a decision."""
+    system.states[0] = status_of(25, waiting=7)
 
 
 def untallied(system: System) -> None:
-    """The aggregates lack a vote."""
-    system.flows[0] = Flow(0, 24, None)
+    """Remove a vote from the aggregates."""
+    system.states[0] = status_of(24)
 
 
 def disagreeing(system: System) -> None:
-    """The aggregates hold other votes."""
+    """Let the aggregates disagree."""
     difference = Difference("votes", {"postgres": 25, "votes_topic": 25, "aggregates": 24})
     system.found = attrs.evolve(system.found, differences=(difference,))
 
 
 def unpublished(system: System) -> None:
-    """A rejection is not on its topic yet."""
+    """Let a rejection be in flight to its topic."""
     system.found = attrs.evolve(system.found, in_flight=InFlight(rejections=1))
 
 
 def waiting_later(system: System) -> None:
-    """Records came in while votes were compared."""
-    system.flows[1] = Flow(1, 25, None)
+    """Let a record arrive during the reconciliation."""
+    system.states[1] = status_of(25, waiting=1)
 
 
 def untallied_later(system: System) -> None:
-    """The tables have a vote more than those which were compared."""
+    """Add a vote to the tables after the reconciliation."""
     system.votes = sample_votes(26)
 
 
 def advanced(system: System) -> None:
-    """Records came in and were rejected while votes were compared."""
-    system.coverages[1] = attrs.evolve(coverage_of(25), next_offsets={(TOPIC, 0): 15})
+    """Let a record be rejected during the reconciliation."""
+    coverage = attrs.evolve(coverage_of(25), next_offsets={(TOPIC, 0): 15})
+    system.states[1] = KafkaStatus(0, coverage, None)
 
 
 def replaced(system: System) -> None:
-    """The tables hold other votes than those which were compared, of the same number."""
+    """Replace a vote in the tables after the reconciliation."""
     other = sample_votes()
     other[0] = attrs.evolve(other[0], location="Utah")
     system.votes = other
@@ -185,23 +184,23 @@ def replaced(system: System) -> None:
         (untallied, "aggregates count 24 votes, the database has 25"),
         (disagreeing, "votes: 25 in postgres, 25 in votes_topic, 24 in aggregates"),
         (unpublished, "in flight: 1 rejections to publish"),
-        (waiting_later, "went on"),
-        (advanced, "went on"),
+        (waiting_later, "continued"),
+        (advanced, "continued"),
         (replaced, "changed"),
     ],
 )
-def test_anything_else_is_refused(
+def test_certification_is_refused(
     change: Callable[[System], None], reason: str, system: System, tmp_path: Path
 ) -> None:
-    """What is in flight or disagrees is named, and no bundle is left."""
+    """A refusal contains what is in flight or disagrees, and leaves no bundle."""
     change(system)
     with pytest.raises(RefusedError, match=reason):
         system.run(certify, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_many_disagreements_are_named_in_part(system: System, tmp_path: Path) -> None:
-    """The first reasons are shown, and how many more there are."""
+def test_the_number_of_reasons_is_limited(system: System, tmp_path: Path) -> None:
+    """A refusal contains the first reasons and the number of further ones."""
     many = [Difference(f"candidate {n}", {"postgres": 1, "votes_topic": 0}) for n in range(30)]
     system.found = attrs.evolve(system.found, differences=tuple(many), omitted={"candidate": 70})
     with pytest.raises(RefusedError) as caught:
@@ -210,26 +209,26 @@ def test_many_disagreements_are_named_in_part(system: System, tmp_path: Path) ->
     assert caught.value.reasons[-1] == "and 80 more; `voting reconcile` shows them"
 
 
-def test_an_export_at_rest_is_complete(system: System, tmp_path: Path) -> None:
-    """With nothing in flight the export says so, and does not claim to be certified."""
+def test_an_export_of_a_drained_count_is_complete(system: System, tmp_path: Path) -> None:
+    """If nothing is in flight, the export is unofficial and complete."""
     bundle = system.run(export, tmp_path / "out")
     assert bundle.manifest.status is ResultsStatus.UNOFFICIAL_COMPLETE
-    assert not verify_bundle(tmp_path / "out").faults
+    assert not verify_bundle(tmp_path / "out").defects
 
 
 @pytest.mark.parametrize("change", [waiting, untallied, waiting_later, untallied_later, advanced])
-def test_an_export_amid_the_count_is_partial(
+def test_an_export_during_the_count_is_partial(
     change: Callable[[System], None], system: System, tmp_path: Path
 ) -> None:
-    """While anything is in flight, before or after the tables were read, results are partial."""
+    """If anything is in flight before or after the tables are read, the results are partial."""
     change(system)
     bundle = system.run(export, tmp_path / "out")
     assert bundle.manifest.status is ResultsStatus.UNOFFICIAL_PARTIAL
-    assert not verify_bundle(tmp_path / "out").faults
+    assert not verify_bundle(tmp_path / "out").defects
 
 
-def test_a_bundle_that_does_not_verify_is_not_handed_out(system: System, tmp_path: Path) -> None:
-    """Tables that break a rule, such as one vote a voter, give no bundle at all."""
+def test_a_bundle_that_does_not_verify_is_discarded(system: System, tmp_path: Path) -> None:
+    """Tables that violate a rule, such as one vote per voter, give no bundle."""
     system.votes = sorted([*sample_votes(24), sample_votes(1)[0]], key=lambda vote: vote.voter_id)
     with pytest.raises(FatalError, match="second time"):
         system.run(export, tmp_path / "out")
@@ -237,7 +236,7 @@ def test_a_bundle_that_does_not_verify_is_not_handed_out(system: System, tmp_pat
 
 
 def test_a_date_replaces_the_days_of_the_votes() -> None:
-    """The operator's date beats the days of the votes, which beat today."""
+    """The operator's date precedes the days of the votes, which precede today."""
     today, days = date(2024, 1, 1), (date(2020, 1, 1), date(2020, 1, 2))
     chosen = attrs.evolve(OPTIONS, day=date(2020, 11, 3)).election(days, today)
     assert (chosen.start_date, chosen.end_date) == (date(2020, 11, 3), date(2020, 11, 3))

@@ -1,4 +1,4 @@
-"""Work on PostgreSQL that survives a lost connection."""
+"""Work on PostgreSQL that is repeated after a lost connection."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,23 +13,23 @@ from voting_core.service.settings import DatabaseSettings
 
 
 class Connection:
-    """A connection that knows whether it was closed."""
+    """A connection that records whether it was closed."""
 
     def __init__(self) -> None:
         self.closed = False
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self.closed = True
 
 
 class Database:
-    """Stands in for PostgreSQL.
+    """Replaces PostgreSQL.
 
     Attributes:
-        failures: What the work and connecting raise, one a call, before they succeed.
+        failures: Errors to raise, one per call, before calls succeed.
         connections: All connections so far.
-        batches: What was registered.
+        batches: The registered batches.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,14 +58,14 @@ class Database:
 
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Database:
-    """A database that can be made to fail."""
+    """A database that fails on demand."""
     return Database(monkeypatch)
 
 
 def connect_retrying(
     should_stop: Callable[[], bool] = lambda: False, timeout: float = 5.0, **options: Any
 ) -> RetryingConnection:
-    """Return a connection that does not wait long."""
+    """Return a connection with short waits."""
     policy = RetryPolicy(timeout, 0.01, 0.02)
     return RetryingConnection(
         DatabaseSettings(), application="test", policy=policy, should_stop=should_stop, **options
@@ -73,7 +73,7 @@ def connect_retrying(
 
 
 def test_work_is_repeated_on_a_new_connection(database: Database) -> None:
-    """A lost connection costs time, not voters: the work is repeated, and each loss is logged."""
+    """The work is repeated after a lost connection, and every failure is logged."""
     connection = connect_retrying()
     database.failures = [
         psycopg.OperationalError("server closed the connection"),
@@ -87,7 +87,7 @@ def test_work_is_repeated_on_a_new_connection(database: Database) -> None:
     assert [log["event"] for log in logs].count("database unavailable") == 3
 
 
-def test_a_database_that_stays_away_is_an_error(database: Database) -> None:
+def test_a_database_that_remains_unavailable_is_an_error(database: Database) -> None:
     """After the timeout, the error names the database, without the password."""
     connection = connect_retrying(timeout=0.1)
     database.failures = [psycopg.OperationalError("server closed\n the connection")] * 1000
@@ -98,7 +98,7 @@ def test_a_database_that_stays_away_is_an_error(database: Database) -> None:
 
 
 def test_a_request_to_stop_ends_the_wait(database: Database) -> None:
-    """When the process is to stop, an unavailable database is not waited for."""
+    """A process that has to stop does not wait for an unavailable database."""
     connection = connect_retrying(should_stop=lambda: True)
     database.failures = [psycopg.OperationalError("gone")] * 2
     with pytest.raises(UnreachableError):
@@ -107,7 +107,7 @@ def test_a_request_to_stop_ends_the_wait(database: Database) -> None:
 
 
 def test_other_errors_are_not_retried(database: Database) -> None:
-    """An error that a new connection cannot help is raised at once, unless it was named."""
+    """An error other than those of the connection is retried only if it was listed."""
     database.failures = [psycopg.errors.ForeignKeyViolation("voter_id")] * 2
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         connect_retrying().run(lambda conn: database.add_voters(conn, ["v1"]))
@@ -126,7 +126,7 @@ def test_an_unreachable_database_at_the_start_is_an_error(database: Database) ->
 
 
 def test_every_connection_is_prepared(database: Database) -> None:
-    """A new connection is prepared like the first; one that cannot be is closed."""
+    """Every new connection is prepared; if that fails, it is closed."""
     prepared: list[Any] = []
     connection = connect_retrying(prepare=prepared.append)
     database.failures = [psycopg.OperationalError("gone")]

@@ -1,4 +1,4 @@
-"""The rules that several services apply."""
+"""The rules of the election."""
 
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -20,12 +20,12 @@ from voting_core.rules import ChoiceDraw, PollingHours, age_band, age_on
     ],
 )
 def test_age_counts_completed_years(born: date, day: date, age: int) -> None:
-    """A year of life is complete on the birthday, and on 1 March for those born on 29 February."""
+    """A year is complete on the birthday; for a birth on 29 February, on 1 March."""
     assert age_on(born, day) == age
 
 
 def test_age_bands_meet_without_gap_or_overlap() -> None:
-    """Every age from 18 on falls into the band whose bounds enclose it."""
+    """Every age from 18 is within the bounds of its band."""
     bands = {age: age_band(age) for age in range(18, 120)}
     for age, band in bands.items():
         low, _, high = band.partition("-")
@@ -51,13 +51,13 @@ MILLISECOND = timedelta(milliseconds=1)
         (CLOSE + MILLISECOND, False),
     ],
 )
-def test_polls_count_from_the_opening_to_before_the_closing(time: datetime, counts: bool) -> None:
-    """The opening moment counts, the closing moment does not, in whatever zone they are given."""
+def test_the_opening_is_inclusive_and_the_closing_exclusive(time: datetime, counts: bool) -> None:
+    """A ballot at the opening counts, one at the closing does not, in any time zone."""
     assert (PollingHours(OPEN, CLOSE).violation(time) is None) is counts
 
 
-def test_a_side_without_a_limit_is_open_ended() -> None:
-    """Only what is set refuses ballots, and says which side it was."""
+def test_a_limit_that_is_not_set_does_not_apply() -> None:
+    """Only a limit that is set refuses ballots, and the reason contains it."""
     early, late = OPEN - timedelta(days=9999), CLOSE + timedelta(days=9999)
     assert [PollingHours().violation(time) for time in (early, late)] == [None, None]
     assert PollingHours(open=OPEN).violation(late) is None
@@ -71,31 +71,31 @@ def test_a_side_without_a_limit_is_open_ended() -> None:
 
 
 def voters(count: int) -> list[str]:
-    """Ids of some voters."""
+    """Return the ids of some voters."""
     return [f"voter-{number}" for number in range(count)]
 
 
 def test_draw_repeats_itself() -> None:
-    """The same voter and seed draw the same choice, in whatever order candidates are given."""
+    """The same voter and seed give the same choice, in any order of the candidates."""
     one = ChoiceDraw.over(["a", "b", "c"], "seed")
     other = ChoiceDraw.over(["c", "b", "a"], "seed")
     assert [one.choice(v) for v in voters(200)] == [other.choice(v) for v in voters(200)]
 
 
 def test_draw_has_not_changed() -> None:
-    """What is drawn today is what was drawn when this was written: elections can be repeated."""
+    """Draws equal those of earlier versions, so that elections can be repeated."""
     draw = ChoiceDraw.over(["a", "b", "c"], "seed")
     assert "".join(draw.choice(v) for v in voters(20)) == "cabbccbabcacbbccaaaa"
 
 
 def test_another_seed_draws_another_election() -> None:
-    """The seed matters."""
+    """Two seeds give different choices."""
     choices = [[ChoiceDraw.over(["a", "b"], seed).choice(v) for v in voters(100)] for seed in "xy"]
     assert choices[0] != choices[1]
 
 
 def test_draw_follows_the_weights() -> None:
-    """Shares approach the weights; a candidate without weight is never drawn."""
+    """Shares approximate the weights; a candidate without a weight is never drawn."""
     draw = ChoiceDraw.over(["a", "b", "c"], "seed", {"a": 3, "c": 1})
     shares = Counter(draw.choice(v) for v in voters(20_000))
     assert set(shares) == {"a", "c"}
@@ -103,8 +103,8 @@ def test_draw_follows_the_weights() -> None:
     assert abs(shares["a"] - 15_000) < 3 * (20_000 * 0.75 * 0.25) ** 0.5
 
 
-@pytest.mark.parametrize("weights", [{"nobody": 1.0}, {"a": -1.0}, {"a": 0.0}, {"a": float("inf")}])
-def test_weights_must_make_sense(weights: dict[str, float]) -> None:
-    """Weights of strangers, negative, infinite or all zero are refused."""
+@pytest.mark.parametrize("weights", [{"x": 1.0}, {"a": -1.0}, {"a": 0.0}, {"a": float("inf")}])
+def test_invalid_weights_are_refused(weights: dict[str, float]) -> None:
+    """Weights of unknown candidates, and negative, infinite or all-zero weights, are refused."""
     with pytest.raises(InputError):
         ChoiceDraw.over(["a", "b"], "seed", weights)

@@ -1,4 +1,4 @@
-"""What may travel on the topics."""
+"""The JSON of the topics' records."""
 
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -6,12 +6,6 @@ from typing import Any
 
 import pytest
 
-from voting_core.checkpoint import (
-    OutputPosition,
-    PartitionCheckpoint,
-    decode_checkpoint,
-    encode_checkpoint,
-)
 from voting_core.exceptions import SerializationError
 from voting_core.models import (
     Address,
@@ -46,23 +40,23 @@ VOTER = Voter(
 
 
 def changed(**fields: Any) -> bytes:
-    """VOTER as JSON, with some fields replaced."""
+    """Return VOTER as JSON, with some fields replaced."""
     return json.dumps(json.loads(encode_voter(VOTER)) | fields).encode()
 
 
-def test_a_voter_survives_the_journey() -> None:
-    """What is written is read back the same."""
+def test_a_voter_is_decoded_as_it_was_encoded() -> None:
+    """Decoding an encoded voter returns the same voter."""
     assert decode_voter(encode_voter(VOTER)) == VOTER
 
 
-def test_a_voter_without_choice_says_nothing_of_it() -> None:
-    """The choice is left out, not null, when there is none."""
+def test_a_missing_choice_is_omitted() -> None:
+    """A voter without a choice has no field for it, not a null."""
     without = Voter("v1", "N", date(1980, 1, 1), "f", Address("Ohio"))
     assert b"choice" not in encode_voter(without)
     assert decode_voter(encode_voter(without)) == without
 
 
-def test_unknown_fields_are_passed_over() -> None:
+def test_unknown_fields_are_ignored() -> None:
     """A newer sender does not break an older reader."""
     assert decode_voter(changed(shoe_size=[42, {"eu": True}])) == VOTER
 
@@ -97,8 +91,8 @@ def test_unknown_fields_are_passed_over() -> None:
         (encode_voter(VOTER).replace(b"44", b"NaN"), "not JSON"),
     ],
 )
-def test_says_what_is_wrong_and_where(record: bytes | None, message: str) -> None:
-    """A malformed voter is refused with the first fault and its place, in one line."""
+def test_an_error_names_the_first_invalid_field(record: bytes | None, message: str) -> None:
+    """A malformed voter is refused with the first invalid field and the reason, in one line."""
     with pytest.raises(SerializationError) as caught:
         decode_voter(record)
     assert message in str(caught.value)
@@ -116,7 +110,7 @@ def test_says_what_is_wrong_and_where(record: bytes | None, message: str) -> Non
     ],
 )
 def test_a_candidate_has_an_id_and_a_name(change: dict[str, Any], message: str) -> None:
-    """What is wrong with a candidate is told like what is wrong with a voter."""
+    """A candidate without an id or a name is refused with the field's name."""
     fields = {"candidate_id": "ada", "candidate_name": "Ada"}
     assert read_candidate(fields) == Candidate("ada", "Ada")
     with pytest.raises(SerializationError, match=message):
@@ -135,7 +129,7 @@ VOTE = Vote(
 
 
 def test_a_vote_is_pseudonymous() -> None:
-    """An accepted vote carries exactly these fields, none that names the voter."""
+    """An accepted vote has exactly these fields, none of which identifies a person."""
     assert json.loads(encode_vote(StoredVote(VOTE, "Ada", "Engines"))) == {
         "voter_id": "v1",
         "candidate_id": "ada",
@@ -149,8 +143,8 @@ def test_a_vote_is_pseudonymous() -> None:
     }
 
 
-def test_a_rejection_carries_its_evidence() -> None:
-    """Reason, place, size, digest and the beginning of the record are told."""
+def test_a_rejection_contains_its_evidence() -> None:
+    """A rejection has the reason, and the record's coordinates, size, digest and start."""
     rejection = Rejection(
         coordinates=Coordinates("T", 1, 42),
         voter_id=None,
@@ -173,8 +167,8 @@ def test_a_rejection_carries_its_evidence() -> None:
     }
 
 
-def test_times_are_told_in_utc() -> None:
-    """Another zone's time is converted, and cut to milliseconds."""
+def test_times_are_written_in_utc() -> None:
+    """A time in another zone is converted and truncated to milliseconds."""
     zone = timezone(timedelta(hours=-5))
     assert iso_utc(datetime(2026, 11, 3, 19, 0, 0, 1_999, tzinfo=zone)) == (
         "2026-11-04T00:00:00.001Z"
@@ -182,33 +176,5 @@ def test_times_are_told_in_utc() -> None:
 
 
 def test_compound_keys_are_compact_arrays() -> None:
-    """The same parts give the same bytes as the tally's keys."""
+    """The key has the same bytes as the key of an aggregate."""
     assert compound_key("São Tomé", "ada") == '["São Tomé","ada"]'.encode()
-
-
-PROGRESS = PartitionCheckpoint(
-    "T", 3, votes=OutputPosition("V", 10), rejected_votes=OutputPosition("R", 4)
-)
-
-
-def test_progress_survives_the_journey() -> None:
-    """What is written is read back the same, and says the next offset by itself."""
-    assert decode_checkpoint(encode_checkpoint(PROGRESS)) == PROGRESS
-    assert json.loads(encode_checkpoint(PROGRESS))["next_offset"] == 4
-    assert PROGRESS.key == b'["T",3]'
-
-
-def test_progress_never_goes_back() -> None:
-    """Each output keeps what it has reached when the other one catches up."""
-    assert PROGRESS.advanced_to(7) == PartitionCheckpoint(
-        "T", 3, OutputPosition("V", 10), OutputPosition("R", 7)
-    )
-    assert PROGRESS.advanced_to(12) == PartitionCheckpoint(
-        "T", 3, OutputPosition("V", 12), OutputPosition("R", 12)
-    )
-
-
-def test_progress_of_another_shape_is_refused() -> None:
-    """A record that is no progress record raises."""
-    with pytest.raises(SerializationError, match="votes: required"):
-        decode_checkpoint(b'{"voters_topic_id":"T","partition":0}')

@@ -9,7 +9,7 @@ from voting_core.service.signals import StopRequested, StopSignal
 
 
 def test_a_signal_is_recorded_with_its_exit_code() -> None:
-    """A signal does not interrupt the work; it is there to be asked for."""
+    """A signal does not interrupt the work; it is recorded."""
     stop = StopSignal()
     assert (stop.requested, stop.exit_code) == (False, 0)
     with stop.handle():
@@ -23,7 +23,7 @@ def test_an_interruptible_block_ends_at_once() -> None:
     stop = StopSignal()
     reached = []
     with stop.handle():
-        with pytest.raises(StopRequested), stop.interruptible():  # noqa: PT012
+        with pytest.raises(StopRequested), stop.interruptible():  # noqa: PT012 - tests the block
             os.kill(os.getpid(), signal.SIGINT)
             reached.append("after the signal")
         with pytest.raises(StopRequested), stop.interruptible():
@@ -42,7 +42,7 @@ def test_callbacks_are_called() -> None:
 
 
 def test_a_second_signal_has_the_default_effect() -> None:
-    """The first signal restores the default handlers, and the block's end those of before."""
+    """The first signal restores the default handlers, the end of the block the previous ones."""
     before = signal.getsignal(signal.SIGTERM)
     with (stop := StopSignal()).handle():
         os.kill(os.getpid(), signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Checking a bundle."""
+"""Verifying a bundle."""
 
 import random
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from voting_core.operator.results.bundle import (
 )
 from voting_core.operator.results.manifest import Manifest, SourcePartition, decode_manifest
 from voting_core.operator.results.model import LoggedVote, ResultsStatus
-from voting_core.operator.results.verify import Fault, verify_bundle
+from voting_core.operator.results.verify import Defect, verify_bundle
 from voting_core.operator.results.vote_log import write_votes
 
 ALL_FILES = (*FILES, MANIFEST)
@@ -33,59 +33,59 @@ ALL_FILES = (*FILES, MANIFEST)
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """A bundle that nobody has touched."""
+    """An unchanged bundle."""
     write_sample(tmp_path / "bundle")
     return tmp_path / "bundle"
 
 
-def blamed(directory: Path, digest: str | None = None) -> set[str]:
-    """Return the files with which something is wrong."""
-    return {fault.file for fault in verify_bundle(directory, digest).faults}
+def defective(directory: Path, digest: str | None = None) -> set[str]:
+    """Return the files with defects."""
+    return {defect.file for defect in verify_bundle(directory, digest).defects}
 
 
 @pytest.mark.parametrize("status", ResultsStatus)
-def test_an_untouched_bundle_is_sound(status: ResultsStatus, tmp_path: Path) -> None:
-    """What was written verifies, by itself and against the published digest."""
+def test_an_unchanged_bundle_is_valid(status: ResultsStatus, tmp_path: Path) -> None:
+    """A bundle verifies as it was written, by itself and against the published digest."""
     written = write_sample(tmp_path / "bundle", attrs.evolve(CANVASS, status=status))
-    verdict = verify_bundle(tmp_path / "bundle", written.manifest_sha256.upper())
-    assert verdict.faults == ()
-    assert verdict.manifest == written.manifest
+    found = verify_bundle(tmp_path / "bundle", written.manifest_sha256.upper())
+    assert found.defects == ()
+    assert found.manifest == written.manifest
     assert verify_bundle(tmp_path / "bundle").manifest_sha256 == written.manifest_sha256
 
 
-def test_a_bundle_of_no_votes_is_sound(tmp_path: Path) -> None:
-    """An election in which nobody voted has results as well."""
+def test_a_bundle_without_votes_is_valid(tmp_path: Path) -> None:
+    """The results of an election without votes verify."""
     (tmp_path / "bundle").mkdir()
     write_bundle(tmp_path / "bundle", CANVASS, [], REJECTED, coverage_of(0))
-    assert blamed(tmp_path / "bundle") == set()
+    assert defective(tmp_path / "bundle") == set()
 
 
 def test_the_same_results_give_the_same_bundle(tmp_path: Path) -> None:
-    """A second bundle of the same moment has the same digest."""
+    """Two bundles of the same data have the same digest."""
     first, second = write_sample(tmp_path / "first"), write_sample(tmp_path / "second")
     assert first.manifest_sha256 == second.manifest_sha256
 
 
 @pytest.mark.parametrize("name", ALL_FILES)
 def test_any_changed_byte_is_found(name: str, bundle: Path) -> None:
-    """Whichever byte of a file has one bit flipped, the bundle does not verify."""
+    """A flipped bit in any byte of a file is a defect of that file."""
     content = (bundle / name).read_bytes()
     bits = random.Random(name)
     positions = range(len(content))
-    # The largest file is sampled, for its sake alone would take as long as all others.
+    # The largest file is sampled, because it would take as long as all others.
     for position in bits.sample(positions, 500) if len(content) > 4_000 else positions:
         flipped = bytearray(content)
         flipped[position] ^= 1 << bits.randrange(8)
         (bundle / name).write_bytes(flipped)
-        assert name in blamed(bundle), position
+        assert name in defective(bundle), position
     (bundle / name).write_bytes(content)
-    assert blamed(bundle) == set()
+    assert defective(bundle) == set()
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_other_change_is_found(bundle: Path, data: st.DataObject) -> None:
-    """Cutting bytes out, putting some in, or writing others anywhere fails on that file."""
+    """Removing, inserting or replacing bytes anywhere is a defect of that file."""
     name = data.draw(st.sampled_from(ALL_FILES))
     content = (bundle / name).read_bytes()
     start = data.draw(st.integers(0, len(content)))
@@ -93,30 +93,30 @@ def test_any_other_change_is_found(bundle: Path, data: st.DataObject) -> None:
     changed = content[:start] + data.draw(st.binary(max_size=50)) + content[end:]
     (bundle / name).write_bytes(changed)
     try:
-        assert (name in blamed(bundle)) == (changed != content)
+        assert (name in defective(bundle)) == (changed != content)
     finally:
         (bundle / name).write_bytes(content)
 
 
 @pytest.mark.parametrize("name", ALL_FILES)
-def test_a_file_cut_short_or_longer_is_found(name: str, bundle: Path) -> None:
-    """A missing or an additional byte at the end, or no content at all, fails on that file."""
+def test_a_truncated_or_longer_file_is_found(name: str, bundle: Path) -> None:
+    """A missing or additional byte at the end, or an empty file, is a defect of that file."""
     content = (bundle / name).read_bytes()
     for changed in (content[:-1], content + b"\n", content + b"\0", content + content, b""):
         (bundle / name).write_bytes(changed)
-        assert name in blamed(bundle)
+        assert name in defective(bundle)
 
 
 @pytest.mark.parametrize("name", ALL_FILES)
 def test_a_missing_file_is_found(name: str, bundle: Path) -> None:
-    """A file that was removed, or replaced by a folder or a link to it, is named."""
+    """A file that is missing, or replaced by a folder or a link to it, is reported."""
     original = (bundle / name).rename(bundle.parent / "original")
-    assert name in blamed(bundle)
+    assert name in defective(bundle)
     (bundle / name).mkdir()
-    assert name in blamed(bundle)
+    assert name in defective(bundle)
     (bundle / name).rmdir()
     (bundle / name).symlink_to(original)
-    assert Fault(name, "is a symbolic link") in verify_bundle(bundle).faults
+    assert Defect(name, "is a symbolic link") in verify_bundle(bundle).defects
 
 
 @pytest.mark.parametrize(
@@ -129,41 +129,41 @@ def test_a_missing_file_is_found(name: str, bundle: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["more.csv", ".hidden", "\udcff"])
-def test_anything_more_is_found(add: Callable[[Path], Any], name: str, bundle: Path) -> None:
-    """A file, folder or link that does not belong to the bundle is named, in printable text."""
+def test_an_additional_entry_is_found(add: Callable[[Path], Any], name: str, bundle: Path) -> None:
+    """A file, folder or link that does not belong to the bundle is reported in printable text."""
     add(bundle / name)
-    faults = verify_bundle(bundle).faults
-    assert [fault.file for fault in faults] == [name]
-    str(faults[0]).encode()
+    defects = verify_bundle(bundle).defects
+    assert [defect.file for defect in defects] == [name]
+    str(defects[0]).encode()
 
 
-def test_a_vote_for_nobody_is_found(tmp_path: Path) -> None:
-    """A bundle made up as a whole fails when it counts a vote for somebody who did not stand."""
+def test_a_vote_for_an_unknown_candidate_is_found(tmp_path: Path) -> None:
+    """A consistent bundle with a vote for an unknown candidate does not verify."""
     votes = sample_votes()
     votes[6] = attrs.evolve(votes[6], candidate_id="eve")
     write_sample(tmp_path / "bundle", votes=votes)
-    (fault,) = verify_bundle(tmp_path / "bundle").faults
-    assert (fault.file, fault.line) == (VOTE_LOG, 7)
-    assert "'eve'" in fault.what
+    (defect,) = verify_bundle(tmp_path / "bundle").defects
+    assert (defect.file, defect.line) == (VOTE_LOG, 7)
+    assert "'eve'" in defect.what
 
 
-def test_a_changed_manifest_says_so(bundle: Path) -> None:
-    """Another value contradicts the manifest's own digest; another form is named by its line."""
+def test_a_changed_manifest_is_found(bundle: Path) -> None:
+    """A changed value contradicts the manifest's own digest; a changed form has a line number."""
     content = (bundle / MANIFEST).read_bytes()
     (bundle / MANIFEST).write_bytes(content.replace(b"Sample office", b"Simple office"))
-    assert verify_bundle(bundle).faults == (
-        Fault(MANIFEST, "does not match the digest at its end"),
+    assert verify_bundle(bundle).defects == (
+        Defect(MANIFEST, "does not match the digest at its end"),
     )
     (bundle / MANIFEST).write_bytes(content.replace(b'"status": ', b'"status":  '))
-    assert [fault.line for fault in verify_bundle(bundle).faults] == [3]
+    assert [defect.line for defect in verify_bundle(bundle).defects] == [3]
 
 
 def test_another_bundle_is_not_the_one_published(tmp_path: Path) -> None:
-    """A sound bundle fails against the digest of another."""
+    """A valid bundle does not verify against the digest of another one."""
     published = write_sample(tmp_path / "published").manifest_sha256
     write_sample(tmp_path / "other", votes=sample_votes(24))
-    assert blamed(tmp_path / "other") == set()
-    assert blamed(tmp_path / "other", published) == {MANIFEST}
+    assert defective(tmp_path / "other") == set()
+    assert defective(tmp_path / "other", published) == {MANIFEST}
 
 
 @pytest.mark.parametrize(
@@ -182,19 +182,19 @@ def test_another_bundle_is_not_the_one_published(tmp_path: Path) -> None:
         (REJECTIONS, b"malformed,2\nunderage,1", b"underage,1\nmalformed,2", None),
     ],
 )
-def test_a_result_that_the_log_does_not_give_is_found(
+def test_a_result_that_contradicts_the_log_is_found(
     name: str, old: bytes, new: bytes, line: int | None, bundle: Path
 ) -> None:
-    """Also when every digest was fitted to it, a result that differs from the recount fails."""
+    """A result that differs from the recount is a defect, even if all digests match it."""
     content = (bundle / name).read_bytes()
     assert old in content
     (bundle / name).write_bytes(content.replace(old, new, 1))
     reseal(bundle)
-    faults = verify_bundle(bundle).faults
-    assert faults
-    assert all("SHA-256" not in fault.what and "bytes" not in fault.what for fault in faults)
+    defects = verify_bundle(bundle).defects
+    assert defects
+    assert all("SHA-256" not in defect.what and "bytes" not in defect.what for defect in defects)
     if line is not None:
-        assert [(fault.file, fault.line) for fault in faults] == [(name, line)]
+        assert [(defect.file, defect.line) for defect in defects] == [(name, line)]
 
 
 VOTES = sample_votes()
@@ -229,18 +229,16 @@ VOTES = sample_votes()
         ),
     ],
 )
-def test_a_log_that_does_not_give_the_results_is_found(
-    votes: list[LoggedVote], bundle: Path
-) -> None:
-    """Also when every digest was fitted to it, another log than that of the results fails."""
+def test_a_log_that_contradicts_the_results_is_found(votes: list[LoggedVote], bundle: Path) -> None:
+    """A log that differs from that of the results is a defect, even if all digests match it."""
     with (bundle / VOTE_LOG).open("wb") as file:
         write_votes(file, votes)
     reseal(bundle)
-    assert blamed(bundle)
+    assert defective(bundle)
 
 
 def manifest_of(directory: Path) -> Manifest:
-    """Return what a bundle says of itself."""
+    """Return the manifest of a bundle."""
     return decode_manifest((directory / MANIFEST).read_bytes())
 
 
@@ -273,28 +271,28 @@ def manifest_of(directory: Path) -> Manifest:
         },
     ],
 )
-def test_a_manifest_that_its_files_do_not_give_is_found(
+def test_a_manifest_that_contradicts_its_files_is_found(
     forge: Callable[[Manifest], dict[str, Any]], bundle: Path
 ) -> None:
-    """Also when its own digest was fitted, a manifest that says something else fails."""
+    """A manifest that contradicts its files is a defect, even if its own digest matches."""
     reseal(bundle, **forge(manifest_of(bundle)))
-    assert blamed(bundle)
+    assert defective(bundle)
 
 
 def first_source(manifest: Manifest, **changes: Any) -> tuple[SourcePartition, ...]:
-    """Return the partitions with changes to the first: 13 votes, 1 rejection, offsets to 13."""
+    """Return the partitions with a change to the first: 13 votes, 1 rejection, offsets to 13."""
     first, *others = manifest.voters_topic
     assert (first.votes, first.rejections, first.last_offset, first.next_offset) == (13, 1, 13, 14)
     return (attrs.evolve(first, **changes), *others)
 
 
 def test_uncertified_results_may_be_ahead_of_what_is_published(tmp_path: Path) -> None:
-    """In partial results the tables may hold decisions that Kafka does not have yet."""
+    """In partial results, the tables may contain decisions that are not published."""
     (tmp_path / "bundle").mkdir()
     partial = attrs.evolve(CANVASS, status=ResultsStatus.UNOFFICIAL_PARTIAL)
     behind = attrs.evolve(coverage_of(20), next_offsets={(TOPIC, 0): 10})
     write_bundle(tmp_path / "bundle", partial, sample_votes(), REJECTED, behind)
-    assert blamed(tmp_path / "bundle") == set()
+    assert defective(tmp_path / "bundle") == set()
     certified = manifest_of(tmp_path / "bundle")
     reseal(tmp_path / "bundle", status=ResultsStatus.CERTIFIED, voters_topic=certified.voters_topic)
-    assert MANIFEST in blamed(tmp_path / "bundle")
+    assert MANIFEST in defective(tmp_path / "bundle")

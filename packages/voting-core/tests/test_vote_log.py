@@ -11,7 +11,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_bundle import sample_votes, tally_of
+from sample_bundle import sample_votes, totals_of
 
 from voting_core.models import Coordinates
 from voting_core.operator.results.exceptions import ContentError
@@ -30,19 +30,19 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 def log_of(votes: list[LoggedVote]) -> bytes:
-    """Return a log's file."""
+    """Return the content of a log."""
     file = io.BytesIO()
     write_votes(file, votes)
     return file.getvalue()
 
 
-def test_a_log_comes_back_as_it_was_written() -> None:
-    """Reading a log gives the votes that were written, and writing it gives their tally."""
+def test_a_log_is_read_as_it_was_written() -> None:
+    """Reading a log returns the votes that were written, and writing it returns their totals."""
     votes, file = sample_votes(), io.BytesIO()
-    tally = write_votes(file, votes)
+    totals = write_votes(file, votes)
     file.seek(0)
     assert list(read_votes(file)) == votes
-    assert tally == tally_of(votes)
+    assert totals == totals_of(votes)
 
 
 @given(
@@ -58,14 +58,14 @@ def test_a_log_comes_back_as_it_was_written() -> None:
     )
 )
 def test_any_vote_is_one_line(vote: LoggedVote) -> None:
-    """Whatever an id or a location holds, a vote is one line and comes back from it."""
+    """A vote with any id and location is one line, and is decoded as it was encoded."""
     line = encode_logged_vote(vote)
     assert line.count(b"\n") == 1
     assert decode_vote(line) == vote
 
 
 def test_the_same_votes_give_the_same_bytes() -> None:
-    """Neither the time nor a name is in the header, and a time zone makes no difference."""
+    """The header contains neither a time nor a name, and the time zone has no effect."""
     elsewhere = timezone(timedelta(hours=5))
     moved = [
         attrs.evolve(vote, voting_time=vote.voting_time.astimezone(elsewhere))
@@ -78,15 +78,15 @@ def test_the_same_votes_give_the_same_bytes() -> None:
 
 
 def test_the_order_is_that_of_utf8_bytes() -> None:
-    """A log in the order of PostgreSQL's collation "C" is accepted, beyond 16 bits too."""
+    """A log in the order of PostgreSQL's collation "C" is valid, including supplementary planes."""
     names = sorted(["a", "B", "é", "\uffee", "\U0001f5f3", "Z", "ab"], key=lambda s: s.encode())
     votes = [attrs.evolve(VOTE, voter_id=name) for name in names]
     assert list(read_votes(io.BytesIO(log_of(votes)))) == votes
 
 
 @pytest.mark.parametrize(("second", "says"), [("voter-000", "second time"), ("a", "after")])
-def test_a_voter_comes_once_and_in_order(second: str, says: str) -> None:
-    """A voter twice, or out of order, is an error that names the line."""
+def test_voters_must_be_unique_and_in_order(second: str, says: str) -> None:
+    """A repeated voter, or one out of order, is an error with the line's number."""
     log = log_of([VOTE, attrs.evolve(VOTE, voter_id=second)])
     with pytest.raises(ContentError, match=says) as caught:
         list(read_votes(io.BytesIO(log)))
@@ -94,7 +94,7 @@ def test_a_voter_comes_once_and_in_order(second: str, says: str) -> None:
 
 
 def changed(**changes: object) -> bytes:
-    """Return the line with other values."""
+    """Return the line with changed values."""
     return json.dumps({**json.loads(LINE), **changes}, separators=(",", ":")).encode() + b"\n"
 
 
@@ -120,15 +120,15 @@ def changed(**changes: object) -> bytes:
         changed(voting_time="yesterday"),
     ],
 )
-def test_a_vote_has_one_form_only(line: bytes) -> None:
-    """Anything but the one way to write a vote is refused."""
+def test_a_vote_has_only_one_valid_form(line: bytes) -> None:
+    """A line in any form other than the canonical one is refused."""
     assert changed() == LINE
     with pytest.raises(ContentError):
         decode_vote(line)
 
 
 def test_a_damaged_log_is_an_error() -> None:
-    """A log that ends early or was tampered with is an error, not a short list."""
+    """A truncated or changed log is an error, not a shorter list."""
     log = log_of(sample_votes())
     middle = len(log) // 2
     for damaged in (log[:-4], log[:middle], log[:middle] + b"\0\0" + log[middle + 2 :], b"x" + log):
@@ -136,8 +136,8 @@ def test_a_damaged_log_is_an_error() -> None:
             list(read_votes(io.BytesIO(damaged)))
 
 
-def test_a_line_without_end_does_not_fill_the_memory() -> None:
-    """A log that decompresses to one endless line is refused in bounded memory."""
+def test_an_endless_line_is_refused_in_bounded_memory() -> None:
+    """A log that decompresses to one very long line is refused in bounded memory."""
     log = gzip.compress(bytes(64 * 1024 * 1024))
     tracemalloc.start()
     try:
@@ -149,7 +149,7 @@ def test_a_line_without_end_does_not_fill_the_memory() -> None:
 
 
 def test_memory_does_not_grow_with_the_votes(tmp_path: Path) -> None:
-    """Three times the votes are written and read in the same memory."""
+    """Three times as many votes are written and read in the same memory."""
 
     def peak(count: int) -> int:
         votes = (attrs.evolve(VOTE, voter_id=f"{n:09}") for n in range(count))

@@ -5,7 +5,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from voting_core.models import Candidate, Coordinates
-from voting_core.operator.results.model import Canvass, Election, LoggedVote, ResultsStatus, Tally
+from voting_core.operator.results.model import (
+    Canvass,
+    Election,
+    LoggedVote,
+    ResultsStatus,
+    VoteLogTotals,
+)
 from voting_core.operator.results.tables import results_csv
 from voting_producer.sources.results import voters_per_row
 from voting_producer.sources.results_file import read_results
@@ -35,12 +41,12 @@ CANVASS = Canvass(
 
 def test_exported_results_give_the_same_count(tmp_path: Path) -> None:
     """A results.csv is read as a results file and gives a voter for each vote, scale 1."""
-    tally = Tally()
+    totals = VoteLogTotals()
     cast = [("a", "OHIO"), ("a", "OHIO"), ("b", "OHIO"), ("b", "IOWA")]
     for number, (candidate, location) in enumerate(cast):
         time = datetime(2020, 11, 3, tzinfo=UTC)
-        tally.add(LoggedVote(str(number), candidate, location, time, Coordinates("t", 0, number)))
-    (tmp_path / "results.csv").write_bytes(results_csv(CANVASS, tally))
+        totals.add(LoggedVote(str(number), candidate, location, time, Coordinates("t", 0, number)))
+    (tmp_path / "results.csv").write_bytes(results_csv(CANVASS, totals))
     found = read_results(tmp_path / "results.csv")
     assert found.parties == {'Ada "A", the first': "Ant", "Bo": ""}
     names = {candidate.candidate_id: candidate.candidate_name for candidate in CANVASS.candidates}

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tool whose name this program is called by, or the Java class that it is given.
+# Runs the tool by whose name this program is called, or the given Java class.
 set -eu
 
 home=$(dirname "$(dirname "$(readlink -f "$0")")")

@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import attrs
-import psycopg
-from confluent_kafka.admin import AdminClient
 from rich.console import Console
 from typed_settings import SecretStr
 
@@ -53,30 +50,40 @@ class ElectionFailed(VotingError):
         self.exit_code = exit_code
 
 
-@attrs.frozen(kw_only=True)
 class _Election:
-    """Connections to the stack, and the services on it."""
+    """An election on a stack of its own, and the services that run it."""
 
-    supervisor: Supervisor
-    kafka: KafkaSettings
-    admin: AdminClient
-    conn: psycopg.Connection
-    report: Path
-    address: str
-    producer: Child
-    consumer: Child
-    stream: Child
-    dashboard: Child
-    parent: int = attrs.field(factory=os.getppid)
-
-    @property
-    def children(self) -> tuple[Child, ...]:
-        """All services."""
-        return (self.producer, self.consumer, self.stream, self.dashboard)
+    def __init__(
+        self, options: DemoOptions, logs: Path, contexts: ExitStack, clock: PhaseClock
+    ) -> None:
+        self._parent = os.getppid()
+        with clock.phase("Kafka and PostgreSQL"):
+            stack = contexts.enter_context(open_stack(log_dir=logs))
+        with clock.phase("tables and topics"):
+            self.kafka = KafkaSettings(stack.bootstrap_servers)
+            self.admin = connect_admin(self.kafka)
+            database = DatabaseSettings(SecretStr(stack.database_url))
+            self.conn = contexts.enter_context(connect(database))
+            set_up_election(self.admin, self.conn)
+        # Of their own, so that the services end before what they work on.
+        self._supervisor = contexts.enter_context(Supervisor(logs))
+        services = Services(stack, self._supervisor.make_directory("demo"))
+        self.report = services.report
+        port = options.port or free_ports(1)[0]
+        self.address = f"http://127.0.0.1:{port}"
+        # Spark takes longest to start, so it comes first.
+        self.stream = self._supervisor.start(services.stream())
+        dashboard = self._supervisor.start(services.dashboard(port))
+        consumer = self._supervisor.start(services.consumer())
+        self.producer = self._supervisor.start(services.producer(options))
+        self.children = (self.producer, consumer, self.stream, dashboard)
+        with clock.phase("dashboard answers"):
+            while not _answers(self.address):
+                self.pause()
 
     def stop(self) -> None:
         """Stop the services in an orderly way."""
-        self.supervisor.stop_all(self.children, STOP_SECONDS)
+        self._supervisor.stop_all(self.children, STOP_SECONDS)
 
     def pause(self) -> None:
         """Wait half a second, then check the services and the parent process.
@@ -86,7 +93,7 @@ class _Election:
             KeyboardInterrupt: The parent process has ended.
         """
         time.sleep(POLL_SECONDS)
-        if os.getppid() != self.parent:
+        if os.getppid() != self._parent:
             raise KeyboardInterrupt
         for child in self.children:
             code = child.returncode
@@ -144,7 +151,7 @@ def run_election(options: DemoOptions, console: Console) -> bool:
     logs = new_log_directory()
     console.print(f"Logs are in {logs}", soft_wrap=True, highlight=False)
     with ExitStack() as contexts:
-        election = _start(options, logs, contexts, clock)
+        election = _Election(options, logs, contexts, clock)
         console.print(f"The dashboard is at {election.address}", soft_wrap=True, highlight=False)
         if not options.headless and _has_desktop():
             webbrowser.open(election.address)
@@ -177,41 +184,6 @@ def run_election(options: DemoOptions, console: Console) -> bool:
             except KeyboardInterrupt:
                 election.stop()
         return bool(summary["reconciled"])
-
-
-def _start(options: DemoOptions, logs: Path, contexts: ExitStack, clock: PhaseClock) -> _Election:
-    with clock.phase("Kafka and PostgreSQL"):
-        stack = contexts.enter_context(open_stack(log_dir=logs))
-    with clock.phase("tables and topics"):
-        kafka = KafkaSettings(stack.bootstrap_servers)
-        admin = connect_admin(kafka)
-        conn = contexts.enter_context(connect(DatabaseSettings(SecretStr(stack.database_url))))
-        set_up_election(admin, conn)
-    # Of their own, so that the services end before what they work on.
-    supervisor = contexts.enter_context(Supervisor(logs))
-    services = Services(stack, supervisor.make_directory("demo"))
-    port = options.port or free_ports(1)[0]
-    # Spark takes longest to start, so it comes first.
-    stream = supervisor.start(services.stream())
-    dashboard = supervisor.start(services.dashboard(port))
-    consumer = supervisor.start(services.consumer())
-    producer = supervisor.start(services.producer(options))
-    election = _Election(
-        supervisor=supervisor,
-        kafka=kafka,
-        admin=admin,
-        conn=conn,
-        report=services.report,
-        address=f"http://127.0.0.1:{port}",
-        producer=producer,
-        consumer=consumer,
-        stream=stream,
-        dashboard=dashboard,
-    )
-    with clock.phase("dashboard answers"):
-        while not _answers(election.address):
-            election.pause()
-    return election
 
 
 def _answers(address: str) -> bool:

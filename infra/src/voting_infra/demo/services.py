@@ -14,22 +14,7 @@ __all__ = ["DemoOptions", "Services"]
 
 @attrs.frozen(kw_only=True)
 class DemoOptions:
-    """The command line, with its defaults filled in.
-
-    Attributes:
-        source: `results`, `synthetic` or `random-user`.
-        results: Results file to replay.
-        year: Year to replay of a results file with several.
-        office: Office to replay of a results file with several.
-        scale: Votes in the results file for each vote cast.
-        voters: Number of voters, for the other sources.
-        rate: Most voters a second; 0 for no limit.
-        seed: Seed of the voters, for the other sources.
-        api_url: The Random User API; None for the real one.
-        headless: Run to the end and exit; no browser is opened.
-        summary: File for the summary.
-        port: The dashboard's port; 0 for a free one.
-    """
+    """The options of the command line, which documents them, with all defaults filled in."""
 
     source: str
     results: Path

@@ -14,8 +14,6 @@ from voting_core import topics
 from voting_core.exceptions import SerializationError
 from voting_core.serialization import decode_object
 
-__all__ = ["AGGREGATE_FIELDS", "AggregateView", "RegressedTotal", "check_total"]
-
 Row = dict[str, Any]
 
 AGGREGATE_FIELDS: Mapping[str, Mapping[str, type]] = {

@@ -7,14 +7,6 @@ import orjson
 
 from voting_core.serialization import compound_key, decode_object, structure
 
-__all__ = [
-    "OutputPosition",
-    "PartitionCheckpoint",
-    "decode_checkpoint",
-    "encode_checkpoint",
-    "latest_checkpoints",
-]
-
 
 @attrs.frozen
 class OutputPosition:

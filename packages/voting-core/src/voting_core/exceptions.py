@@ -11,18 +11,6 @@
     * TopicError: a topic is missing, or its configuration would lose votes
 """
 
-__all__ = [
-    "FatalError",
-    "InputError",
-    "JavaError",
-    "SchemaError",
-    "SerializationError",
-    "SetupError",
-    "TopicError",
-    "UnreachableError",
-    "VotingError",
-]
-
 
 class VotingError(Exception):
     """Base of all errors that the services raise deliberately; the message is one line."""

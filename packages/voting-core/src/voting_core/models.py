@@ -5,18 +5,6 @@ from datetime import date, datetime
 
 import attrs
 
-__all__ = [
-    "Address",
-    "Candidate",
-    "Coordinates",
-    "Reason",
-    "RegisteredVoter",
-    "Rejection",
-    "StoredVote",
-    "Vote",
-    "Voter",
-]
-
 
 @attrs.frozen
 class Candidate:

@@ -10,8 +10,6 @@ import attrs
 
 from voting_core.exceptions import InputError
 
-__all__ = ["VOTING_AGE", "ChoiceDraw", "PollingHours", "age_band", "age_on"]
-
 VOTING_AGE = 18
 """Minimum age in completed years on the day of the vote."""
 

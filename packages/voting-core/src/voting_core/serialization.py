@@ -18,20 +18,6 @@ from cattrs.preconf.orjson import OrjsonConverter, make_converter
 from voting_core.exceptions import SerializationError
 from voting_core.models import Address, Candidate, Rejection, StoredVote, Voter
 
-__all__ = [
-    "MAX_VOTER_BYTES",
-    "compound_key",
-    "decode_object",
-    "decode_voter",
-    "encode_rejection",
-    "encode_vote",
-    "encode_voter",
-    "iso_utc",
-    "read_candidate",
-    "read_voter",
-    "structure",
-]
-
 MAX_VOTER_BYTES = 1_000_000
 """A longer record of `voters_topic` is rejected without being parsed."""
 
@@ -103,10 +89,10 @@ def compound_key(*parts: str | int) -> bytes:
     return orjson.dumps(parts)
 
 
-def iso_utc(moment: datetime) -> str:
+def iso_utc(time: datetime) -> str:
     """Return a time in UTC with milliseconds, such as 2024-11-05T17:03:59.250Z."""
     # strftime does not pad years before 1000.
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def decode_object(value: bytes | None) -> dict[str, Any]:

@@ -2,22 +2,6 @@
 
 import attrs
 
-__all__ = [
-    "AGGREGATED_PROGRESS",
-    "AGGREGATES",
-    "ALL_TOPICS",
-    "REJECTED_VOTES",
-    "TURNOUT_BY_DEMOGRAPHIC",
-    "TURNOUT_BY_LOCATION",
-    "VOTERS",
-    "VOTES",
-    "VOTES_OVER_TIME",
-    "VOTES_PER_CANDIDATE",
-    "VOTES_PER_CANDIDATE_BY_LOCATION",
-    "VOTING_PROGRESS",
-    "TopicSpec",
-]
-
 # Totals can be rebuilt only from a complete log, so logs are kept indefinitely.
 _LOG = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 

@@ -19,12 +19,12 @@ def cli() -> None:
 
 @cli.command()
 @settings_options(StreamSettings, "voting-stream")
-def run(settings: StreamSettings) -> int:
+def run(settings: StreamSettings) -> None:
     """Keep the aggregate topics up to date until stopped."""
     # Imported here to keep `--help` fast.
     from voting_stream import service
 
-    return service.run(settings)
+    service.run(settings)
 
 
 def main() -> NoReturn:

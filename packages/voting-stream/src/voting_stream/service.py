@@ -13,7 +13,7 @@ from voting_core.kafka import check_topics, connect_admin, topic_ids
 from voting_core.service.health import Heartbeat
 from voting_core.service.java import find_java
 from voting_core.service.logging import configure_logging
-from voting_core.service.signals import StopRequested, StopSignal
+from voting_core.service.signals import StopSignal
 from voting_stream.class_archive import find_archive, record_archive
 from voting_stream.query import start_query
 from voting_stream.session import checkpoint_path, is_submitted, lock_checkpoint, start_session
@@ -24,8 +24,8 @@ __all__ = ["run"]
 log = structlog.get_logger()
 
 
-def run(settings: StreamSettings) -> int:
-    """Keep the aggregate topics up to date until SIGTERM or SIGINT; return the exit code.
+def run(settings: StreamSettings) -> None:
+    """Keep the aggregate topics up to date until SIGTERM or SIGINT.
 
     Raises:
         VotingError: Java, Kafka or its topics are not as needed, or the query has failed.
@@ -33,28 +33,24 @@ def run(settings: StreamSettings) -> int:
     configure_logging(settings.log, "voting-stream")
     stop = StopSignal()
     with stop.handle():
-        try:
-            with stop.interruptible():
-                heartbeat = Heartbeat(settings.heartbeat)
-                java = find_java(os.environ)
-                votes_topic_id = _find_votes_topic(settings)
-                archive = None
-                if settings.class_archives is not None and not is_submitted(os.environ):
-                    archive = find_archive(settings.class_archives, java, settings.kafka_package)
-                spark = start_session(settings, [archive.java_option] if archive else [])
-        except StopRequested:
-            log.warning("stopped before the first count")
-            return stop.exit_code
+        heartbeat = Heartbeat(settings.heartbeat)
+        java = find_java(os.environ)
+        votes_topic_id = _find_votes_topic(settings)
+        archive = None
+        if settings.class_archives is not None and not is_submitted(os.environ):
+            archive = find_archive(settings.class_archives, java, settings.kafka_package)
+        # A signal does not interrupt the start: PySpark would leave its Java process running.
+        spark = start_session(settings, [archive.java_option] if archive else [])
         # Again, because Spark installs a SIGINT handler of its own when it starts.
         with stop.handle():
             try:
-                _count(spark, settings, votes_topic_id, stop, heartbeat)
+                if not stop.requested:
+                    _count(spark, settings, votes_topic_id, stop, heartbeat)
             finally:
                 spark.stop()
                 if archive is not None:
                     record_archive(archive, spark)
     log.info("stopped")
-    return 0
 
 
 def _find_votes_topic(settings: StreamSettings) -> str:

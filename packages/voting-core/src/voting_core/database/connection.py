@@ -9,8 +9,6 @@ from psycopg.conninfo import conninfo_to_dict
 from voting_core.exceptions import InputError, UnreachableError
 from voting_core.service.settings import DatabaseSettings
 
-__all__ = ["connect", "describe", "repeatable_read"]
-
 CONNECT_SECONDS = 10
 
 

@@ -12,16 +12,6 @@ import psycopg
 
 from voting_core.models import Coordinates, Reason, Rejection, StoredVote, Vote
 
-__all__ = [
-    "RecordRange",
-    "decided_offsets",
-    "insert_rejections",
-    "insert_votes",
-    "lock_partitions",
-    "read_rejections",
-    "read_votes",
-]
-
 
 @attrs.frozen(order=True)
 class RecordRange:

@@ -12,8 +12,6 @@ from voting_core.database.connection import connect, describe
 from voting_core.exceptions import UnreachableError
 from voting_core.service.settings import DatabaseSettings
 
-__all__ = ["RetryPolicy", "RetryingConnection"]
-
 T = TypeVar("T")
 
 log = structlog.get_logger()
@@ -111,9 +109,7 @@ class RetryingConnection:
             return work(self._connection)
         except self._transient as error:
             log.warning(
-                "database unavailable",
-                database=describe(self._settings),
-                error=_one_line(error),
+                "database unavailable", database=describe(self._settings), error=_one_line(error)
             )
             self.close()
             raise

@@ -1,48 +1,27 @@
 """The voter register in PostgreSQL: candidates and registered voters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import attrs
 import psycopg
 from psycopg.rows import class_row
 
-from voting_core.models import Candidate, RegisteredVoter, Voter
-
-__all__ = [
-    "CANDIDATE_COLUMNS",
-    "VOTER_COLUMNS",
-    "add_candidates",
-    "add_first_candidates",
-    "add_voters",
-    "candidates",
-    "find_voters",
-    "voter_row",
-    "voters_by_location",
-]
+from voting_core.models import Address, Candidate, RegisteredVoter, Voter
 
 CANDIDATE_COLUMNS = tuple(field.name for field in attrs.fields(Candidate))
 """Columns of the table `candidates`."""
 
-VOTER_COLUMNS = (
-    "voter_id",
-    "voter_name",
-    "date_of_birth",
-    "gender",
-    "nationality",
-    "registration_number",
-    "address_street",
-    "address_city",
-    "address_state",
-    "address_country",
-    "address_postcode",
-    "email",
-    "phone_number",
-    "picture",
-    "registered_age",
+_VOTER_ATTRIBUTES = (
+    *(field.name for field in attrs.fields(Voter) if field.name not in ("address", "choice")),
+    *(f"address.{field.name}" for field in attrs.fields(Address)),
 )
+VOTER_COLUMNS = tuple(attribute.replace(".", "_") for attribute in _VOTER_ATTRIBUTES)
 """Columns of the table `voters`."""
 
+voter_row: Callable[[Voter], tuple[Any, ...]] = attrgetter(*_VOTER_ATTRIBUTES)
+"""Returns a voter's row in the table, in the order of `VOTER_COLUMNS`."""
 
 # An arbitrary number that identifies the advisory lock.
 _FIRST_CANDIDATES_LOCK = 0x63616E64
@@ -50,11 +29,9 @@ _FIRST_CANDIDATES_LOCK = 0x63616E64
 
 def candidates(conn: psycopg.Connection) -> dict[str, Candidate]:
     """Return all candidates by id."""
+    query = f"SELECT {', '.join(CANDIDATE_COLUMNS)} FROM candidates ORDER BY candidate_id"
     with conn.cursor(row_factory=class_row(Candidate)) as cursor:
-        cursor.execute(
-            "SELECT candidate_id, candidate_name, party_affiliation, biography,"
-            " campaign_platforms, photo_url FROM candidates ORDER BY candidate_id"
-        )
+        cursor.execute(query.encode())
         return {candidate.candidate_id: candidate for candidate in cursor}
 
 
@@ -62,9 +39,8 @@ def add_candidates(conn: psycopg.Connection, new: Iterable[Candidate]) -> None:
     """Register candidates; a candidate whose id is already registered stays unchanged."""
     with conn.transaction(), conn.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO candidates (candidate_id, candidate_name, party_affiliation, biography,"
-            " campaign_platforms, photo_url) VALUES (%s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT DO NOTHING",
+            f"INSERT INTO candidates ({', '.join(CANDIDATE_COLUMNS)})"
+            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
             [attrs.astuple(candidate) for candidate in new],
         )
 
@@ -83,28 +59,6 @@ def add_first_candidates(conn: psycopg.Connection, new: Iterable[Candidate]) -> 
             return False
         add_candidates(conn, new)
         return True
-
-
-def voter_row(voter: Voter) -> tuple[Any, ...]:
-    """Return a voter as a row of the table, in the order of `VOTER_COLUMNS`."""
-    address = voter.address
-    return (
-        voter.voter_id,
-        voter.voter_name,
-        voter.date_of_birth,
-        voter.gender,
-        voter.nationality,
-        voter.registration_number,
-        address.street,
-        address.city,
-        address.state,
-        address.country,
-        address.postcode,
-        voter.email,
-        voter.phone_number,
-        voter.picture,
-        voter.registered_age,
-    )
 
 
 def add_voters(conn: psycopg.Connection, voters: Sequence[Voter]) -> int:

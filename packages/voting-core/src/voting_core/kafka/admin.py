@@ -22,17 +22,6 @@ from voting_core.kafka.config import client_config
 from voting_core.service.settings import KafkaSettings
 from voting_core.topics import TopicSpec
 
-__all__ = [
-    "OffsetRange",
-    "check_topics",
-    "connect_admin",
-    "create_topics",
-    "delete_topics",
-    "existing_topics",
-    "offset_ranges",
-    "topic_ids",
-]
-
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 ATTEMPT_SECONDS = 5.0
@@ -185,9 +174,7 @@ def _list_offsets(
     listed = _request(
         admin,
         lambda: admin.list_offsets(
-            specs,
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=ATTEMPT_SECONDS,
+            specs, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=ATTEMPT_SECONDS
         ),
     )
     return {partition.partition: future.result().offset for partition, future in listed.items()}

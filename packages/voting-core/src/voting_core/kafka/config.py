@@ -5,8 +5,6 @@ from typing import Any
 
 from voting_core.service.settings import KafkaSettings
 
-__all__ = ["client_config"]
-
 _log = logging.getLogger("librdkafka")
 
 

@@ -7,8 +7,6 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from voting_core.kafka.config import client_config
 from voting_core.service.settings import KafkaSettings
 
-__all__ = ["ReliableProducer"]
-
 
 class ReliableProducer:
     """An idempotent producer that raises a failed delivery at the next call.

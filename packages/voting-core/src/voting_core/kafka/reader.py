@@ -13,8 +13,6 @@ from voting_core.kafka.config import client_config
 from voting_core.service.settings import KafkaSettings
 from voting_core.topics import VOTING_PROGRESS
 
-__all__ = ["open_reader", "position", "read_checkpoints", "read_to_end"]
-
 
 def open_reader(settings: KafkaSettings, assignment: Iterable[TopicPartition]) -> Consumer:
     """Return a consumer of fixed partitions, from their given offsets, outside any group.

@@ -13,8 +13,6 @@ from typed_settings.exceptions import TsError
 
 from voting_core.exceptions import VotingError
 
-__all__ = ["run_command"]
-
 INTERRUPTED = 130
 
 

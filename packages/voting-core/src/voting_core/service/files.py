@@ -8,8 +8,6 @@ from typing import Any
 
 from voting_core.exceptions import InputError
 
-__all__ = ["check_writable", "write_json"]
-
 
 def check_writable(path: Path, what: str) -> None:
     """Check early that a result can be written later.

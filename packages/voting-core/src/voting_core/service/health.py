@@ -4,8 +4,6 @@ from pathlib import Path
 
 from voting_core.exceptions import InputError
 
-__all__ = ["HEARTBEAT_HELP", "Heartbeat"]
-
 HEARTBEAT_HELP = "File updated on progress; a health check measures its age."
 
 

@@ -10,8 +10,6 @@ import structlog
 
 from voting_core.service.settings import LogSettings
 
-__all__ = ["configure_logging", "log_above_a_bar"]
-
 
 def configure_logging(settings: LogSettings, service: str) -> None:
     """Write the logs of the service and its libraries to standard error.

@@ -13,8 +13,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from voting_core.service.logging import log_above_a_bar
 
-__all__ = ["LogProgress", "ProgressBar", "show_progress"]
-
 log = structlog.get_logger()
 
 

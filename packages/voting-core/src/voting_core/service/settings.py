@@ -24,15 +24,6 @@ from typed_settings.exceptions import TsError
 from voting_core.exceptions import InputError
 from voting_core.rules import PollingHours
 
-__all__ = [
-    "DatabaseSettings",
-    "DrawSettings",
-    "KafkaSettings",
-    "LogSettings",
-    "PollSettings",
-    "settings_options",
-]
-
 
 @attrs.frozen
 class KafkaSettings:
@@ -90,10 +81,10 @@ class DrawSettings:
     )
 
 
-def _has_offset(_: Any, attribute: "attrs.Attribute[Any]", moment: datetime | None) -> None:
-    if moment is not None and moment.utcoffset() is None:
+def _check_offset(_: Any, attribute: "attrs.Attribute[Any]", time: datetime | None) -> None:
+    if time is not None and time.utcoffset() is None:
         raise ValueError(
-            f"polls {attribute.name}: {moment.isoformat()} has no offset from UTC; "
+            f"polls {attribute.name}: {time.isoformat()} has no offset from UTC; "
             "write 2026-11-03T07:00:00-05:00, or Z for UTC"
         )
 
@@ -109,7 +100,7 @@ class PollSettings:
 
     open: datetime | None = ts.option(
         default=None,
-        validator=_has_offset,
+        validator=_check_offset,
         help="When the polls open, as 2026-11-03T07:00:00-05:00: a ballot with an earlier "
         "timestamp does not count. No limit by default.",
         # click's own type supports neither fractions of a second nor Z.
@@ -117,7 +108,7 @@ class PollSettings:
     )
     close: datetime | None = ts.option(
         default=None,
-        validator=_has_offset,
+        validator=_check_offset,
         help="When the polls close: a ballot with this timestamp or a later one does not count. "
         "No limit by default.",
         click={"type": str, "metavar": "TIME"},
@@ -193,7 +184,7 @@ def _check_config(environ: Mapping[str, str]) -> None:
     # typed-settings ignores a missing file and would count by the default rules.
     path = environ.get(CONFIG)
     if path and not Path(path).is_file():
-        raise InputError(f"{CONFIG} names {path}, which is no file")
+        raise InputError(f"{CONFIG} names {path}, which is not a file")
 
 
 def _converter() -> Any:

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["StopRequested", "StopSignal"]
-
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 

@@ -26,9 +26,7 @@ class OperatorSettings:
 
 
 @contextmanager
-def connected(
-    settings: OperatorSettings,
-) -> Iterator[tuple[AdminClient, psycopg.Connection]]:
+def connected(settings: OperatorSettings) -> Iterator[tuple[AdminClient, psycopg.Connection]]:
     """Configure logging and connect to Kafka and PostgreSQL.
 
     Raises:

@@ -28,7 +28,7 @@ class TopicSettings(OperatorSettings):
     )
     min_insync_replicas: int = ts.option(
         default=-1,
-        help="Replicas that acknowledge each record, such as 2 of 3; -1 for the broker's default.",
+        help="Replicas that must have a record, such as 2 of 3; -1 for the broker's default.",
     )
 
     @min_insync_replicas.validator

@@ -50,8 +50,8 @@ class ReconcileSettings(OperatorSettings):
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="Seconds without change after which incomplete aggregates are a disagreement, instead of "
-    "being written.",
+    help="Seconds without change after which incomplete aggregates are a disagreement, instead "
+    "of being treated as in flight.",
 )
 def reconcile(
     settings: ReconcileSettings, deep: bool, as_json: bool, watch: float | None, timeout: float

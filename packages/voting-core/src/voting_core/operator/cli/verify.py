@@ -35,7 +35,7 @@ def verify(directory: Path, manifest_sha256: str | None) -> int:
     counts = found.manifest.counts
     click.echo(
         f"{directory}: sound; {found.manifest.status}, {counts.votes:,} votes recounted, "
-        f"one vote a voter"
+        f"one vote per voter"
     )
     if manifest_sha256 is None:
         click.echo(

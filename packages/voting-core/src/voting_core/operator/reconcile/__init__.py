@@ -4,11 +4,4 @@ from voting_core.operator.reconcile.differences import Difference, Findings
 from voting_core.operator.reconcile.outcome import InFlight, Reconciliation
 from voting_core.operator.reconcile.run import RecountRules, reconcile
 
-__all__ = [
-    "Difference",
-    "Findings",
-    "InFlight",
-    "Reconciliation",
-    "RecountRules",
-    "reconcile",
-]
+__all__ = ["Difference", "Findings", "InFlight", "Reconciliation", "RecountRules", "reconcile"]

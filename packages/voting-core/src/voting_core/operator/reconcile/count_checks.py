@@ -71,10 +71,7 @@ def _check_aggregates(stores: StoreCounts, findings: Findings) -> bool:
         exact_kinds = KINDS
     else:
         exact_kinds = aggregates.complete_kinds
-    expected = {
-        "votes_topic": published.minus(stores.untallied),
-        "aggregates": aggregates.counts,
-    }
+    expected = {"votes_topic": published.minus(stores.untallied), "aggregates": aggregates.counts}
     bounded_kinds = set()
     for kind, difference in compare_counts(expected):
         if kind in exact_kinds:

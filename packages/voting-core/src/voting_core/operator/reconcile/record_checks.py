@@ -7,6 +7,7 @@ and reports the first ones. All checks run in one transaction and see one state 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import attrs
 import psycopg
 from psycopg.rows import dict_row
 
@@ -20,29 +21,75 @@ from voting_core.operator.reconcile.watermark import DECIDED_REJECTIONS, DECIDED
 
 Row = dict[str, Any]
 
+_SOURCE = ("source_topic_id", "source_partition", "source_offset")
+_SOURCE_RECORD = "{source_topic_id} {source_partition}@{source_offset}"
+
+
+@attrs.frozen(kw_only=True)
+class PublishedTable:
+    """A table whose rows are published on a topic.
+
+    Attributes:
+        name: Name of the table, and of the column of `watermarks` that bounds its rows.
+        topic: Name of the topic, whose records are staged as `staged_{name}`.
+        stored: The rows in the form in which they are published, as a FROM operand.
+        key: Columns that identify a row.
+        fields: Columns to compare.
+        kind: Kind of the differences between a row and its record.
+        figure: Name of such a difference, a format of the row's columns.
+        repeated_kind: Kind of the differences of records that exist more than once.
+        repeated_figure: Name of such a difference.
+    """
+
+    name: str
+    topic: str
+    stored: str
+    key: Sequence[str]
+    fields: Sequence[str]
+    kind: str
+    figure: str
+    repeated_kind: str
+    repeated_figure: str
+
+    @property
+    def unpublished(self) -> str:
+        """The stored rows in flight to the topic, as a FROM operand."""
+        return f"mismatched_{self.name} WHERE NOT is_published AND in_flight"
+
+
+VOTES = PublishedTable(
+    name="votes",
+    topic="votes_topic",
+    stored="votes",
+    key=["voter_id"],
+    fields=("candidate_id", "state", "gender", "age", "voting_time"),
+    kind="voter",
+    figure="voter {voter_id}",
+    repeated_kind="voter twice on votes_topic",
+    repeated_figure="records of voter {voter_id}",
+)
+REJECTIONS = PublishedTable(
+    name="rejections",
+    topic="rejected_votes_topic",
+    stored="(SELECT source_topic_id, source_partition::bigint, source_offset, voter_id, reason,"
+    " detail, date_trunc('milliseconds', record_time) AS record_time, record_size::bigint,"
+    " encode(record_sha256, 'hex') AS record_sha256 FROM rejections)",
+    key=_SOURCE,
+    fields=("voter_id", "reason", "detail", "record_time", "record_size", "record_sha256"),
+    kind="rejection",
+    figure=f"rejection of record {_SOURCE_RECORD}",
+    repeated_kind="record twice on rejected_votes_topic",
+    repeated_figure=f"rejections of record {_SOURCE_RECORD}",
+)
+
 MISMATCH_TABLES = (
-    "vote_mismatches",
+    "mismatched_votes",
+    "mismatched_rejections",
     "repeated_votes",
-    "rejection_mismatches",
     "repeated_rejections",
-    "decision_mismatches",
+    "mismatched_decisions",
 )
 """The tables that the checks create."""
-
-UNPUBLISHED_VOTES = "vote_mismatches WHERE NOT is_published AND in_flight"
-"""The stored votes in flight to `votes_topic`, as a FROM operand."""
-UNPUBLISHED_REJECTIONS = "rejection_mismatches WHERE NOT is_published AND in_flight"
-"""The stored rejections in flight to `rejected_votes_topic`, as a FROM operand."""
-
-_VOTE_FIELDS = ("candidate_id", "state", "gender", "age", "voting_time")
-_REJECTION_FIELDS = (
-    "voter_id",
-    "reason",
-    "detail",
-    "record_time",
-    "record_size",
-    "record_sha256",
-)
 
 
 def columns(alias: str, fields: Sequence[str], prefix: str = "") -> str:
@@ -51,46 +98,29 @@ def columns(alias: str, fields: Sequence[str], prefix: str = "") -> str:
     return ", ".join(f"{alias}.{field}{name}" for field, name in zip(fields, names, strict=True))
 
 
-# Only decisions on the current voters_topic can be in flight, not those on its predecessors.
-_CURRENT = "(SELECT min(topic_id) FROM watermarks)"
+def _mismatches(table: PublishedTable) -> str:
+    # Only decisions on the current voters_topic can be in flight, not those on its predecessors.
+    return f"""
+    CREATE TEMPORARY TABLE mismatched_{table.name} AS
+    SELECT {", ".join(table.key)},
+           t.{table.key[0]} IS NOT NULL AS is_stored, s.{table.key[0]} IS NOT NULL AS is_published,
+           t.source_topic_id = (SELECT min(topic_id) FROM watermarks)
+           AND t.source_offset >= coalesce(w.{table.name}, 0) AS in_flight,
+           {columns("t", table.fields)}, {columns("s", table.fields, "published_")}
+    FROM {table.stored} t FULL JOIN staged_{table.name} s USING ({", ".join(table.key)})
+         LEFT JOIN watermarks w
+             ON w.topic_id = t.source_topic_id AND w.partition = t.source_partition
+    WHERE ({columns("t", table.fields)}) IS DISTINCT FROM ({columns("s", table.fields)})
+    """
 
-_VOTE_MISMATCHES = f"""
-CREATE TEMPORARY TABLE vote_mismatches AS
-SELECT voter_id, v.voter_id IS NOT NULL AS is_stored, s.voter_id IS NOT NULL AS is_published,
-       v.source_topic_id = {_CURRENT} AND v.source_offset >= coalesce(w.votes, 0) AS in_flight,
-       {columns("v", _VOTE_FIELDS)}, {columns("s", _VOTE_FIELDS, "published_")}
-FROM votes v FULL JOIN staged_votes s USING (voter_id)
-     LEFT JOIN watermarks w ON w.topic_id = v.source_topic_id AND w.partition = v.source_partition
-WHERE ({columns("v", _VOTE_FIELDS)}) IS DISTINCT FROM ({columns("s", _VOTE_FIELDS)})
-"""
 
-_REPEATED_VOTES = """
-CREATE TEMPORARY TABLE repeated_votes AS
-SELECT voter_id, count(*) AS records FROM staged_votes GROUP BY voter_id HAVING count(*) > 1
-"""
+def _repeated(table: PublishedTable) -> str:
+    key = ", ".join(table.key)
+    return f"""
+    CREATE TEMPORARY TABLE repeated_{table.name} AS
+    SELECT {key}, count(*) AS records FROM staged_{table.name} GROUP BY {key} HAVING count(*) > 1
+    """
 
-_REJECTION_MISMATCHES = f"""
-CREATE TEMPORARY TABLE rejection_mismatches AS
-SELECT source_topic_id, source_partition, source_offset,
-       r.reason IS NOT NULL AS is_stored, s.reason IS NOT NULL AS is_published,
-       source_topic_id = {_CURRENT} AND source_offset >= coalesce(w.rejections, 0) AS in_flight,
-       {columns("r", _REJECTION_FIELDS)}, {columns("s", _REJECTION_FIELDS, "published_")}
-FROM (SELECT source_topic_id, source_partition::bigint, source_offset, voter_id, reason, detail,
-             date_trunc('milliseconds', record_time) AS record_time, record_size::bigint,
-             encode(record_sha256, 'hex') AS record_sha256
-      FROM rejections) r
-     FULL JOIN staged_rejections s USING (source_topic_id, source_partition, source_offset)
-     LEFT JOIN watermarks w ON w.topic_id = source_topic_id AND w.partition = source_partition
-WHERE ({columns("r", _REJECTION_FIELDS)}) IS DISTINCT FROM ({columns("s", _REJECTION_FIELDS)})
-"""
-
-_SOURCE = ("source_topic_id", "source_partition", "source_offset")
-
-_REPEATED_REJECTIONS = f"""
-CREATE TEMPORARY TABLE repeated_rejections AS
-SELECT {", ".join(_SOURCE)}, count(*) AS records FROM staged_rejections
-GROUP BY {", ".join(_SOURCE)} HAVING count(*) > 1
-"""
 
 _DECISIONS = f"""
 SELECT source_partition, source_offset FROM {DECIDED_VOTES} AS decided_votes
@@ -103,7 +133,7 @@ JOIN watermarks w ON w.partition = b.record_partition WHERE b.record_offset < w.
 """
 
 _DECISION_MISMATCHES = f"""
-CREATE TEMPORARY TABLE decision_mismatches AS
+CREATE TEMPORARY TABLE mismatched_decisions AS
 SELECT coalesce(b.record_partition, d.source_partition) AS partition,
        coalesce(b.record_offset, d.source_offset) AS record_offset,
        d.source_offset IS NOT NULL AS is_decided
@@ -115,62 +145,38 @@ WHERE b.record_offset IS NULL OR d.source_offset IS NULL
 
 def find_mismatches(conn: psycopg.Connection) -> None:
     """Create the tables of mismatches."""
-    for statement in (
-        _VOTE_MISMATCHES,
-        _REPEATED_VOTES,
-        _REJECTION_MISMATCHES,
-        _REPEATED_REJECTIONS,
-        _DECISION_MISMATCHES,
-    ):
-        conn.execute(statement.encode())
+    for table in (VOTES, REJECTIONS):
+        conn.execute(_mismatches(table).encode())
+        conn.execute(_repeated(table).encode())
+    conn.execute(_DECISION_MISMATCHES.encode())
 
 
-def check_votes(conn: psycopg.Connection, findings: Findings) -> int:
-    """Compare the table `votes` with `votes_topic`, voter by voter.
+def check_published(conn: psycopg.Connection, findings: Findings, table: PublishedTable) -> int:
+    """Compare a table with its topic, record by record.
 
     Returns:
-        The number of records on `votes_topic` beyond the first of each voter.
+        The number of records on the topic beyond the first of each row.
     """
 
     def mismatch(row: Row) -> Difference:
-        return Difference(
-            f"voter {row['voter_id']}",
-            {"postgres": int(row["is_stored"]), "votes_topic": int(row["is_published"])},
-            _mismatch_detail(row, _VOTE_FIELDS, "votes_topic"),
-        )
+        if not row["is_stored"]:
+            detail = f"only on {table.topic}"
+        elif not row["is_published"]:
+            detail = "only in postgres"
+        else:
+            detail = unequal_fields(row, table.fields, "published_", f"on {table.topic}")
+        numbers = {"postgres": int(row["is_stored"]), table.topic: int(row["is_published"])}
+        return Difference(table.figure.format_map(row), numbers, detail)
 
     def repeated(row: Row) -> Difference:
-        return Difference(
-            f"records of voter {row['voter_id']}", {"votes_topic": row["records"], "allowed": 1}
-        )
+        numbers = {table.topic: row["records"], "allowed": 1}
+        return Difference(table.repeated_figure.format_map(row), numbers)
 
-    source = "vote_mismatches WHERE is_published OR NOT in_flight"
-    add_rows(conn, findings, "voter", source, ["voter_id"], mismatch)
-    kind = "voter twice on votes_topic"
-    add_rows(conn, findings, kind, "repeated_votes", ["voter_id"], repeated)
-    return select_number(conn, "repeated_votes", "coalesce(sum(records) - count(*), 0)")
-
-
-def check_rejections(conn: psycopg.Connection, findings: Findings) -> None:
-    """Compare the table `rejections` with `rejected_votes_topic`, record by record."""
-
-    def mismatch(row: Row) -> Difference:
-        return Difference(
-            f"rejection of record {_source_record(row)}",
-            {"postgres": int(row["is_stored"]), "rejected_votes_topic": int(row["is_published"])},
-            _mismatch_detail(row, _REJECTION_FIELDS, "rejected_votes_topic"),
-        )
-
-    def repeated(row: Row) -> Difference:
-        return Difference(
-            f"rejections of record {_source_record(row)}",
-            {"rejected_votes_topic": row["records"], "allowed": 1},
-        )
-
-    source = "rejection_mismatches WHERE is_published OR NOT in_flight"
-    add_rows(conn, findings, "rejection", source, _SOURCE, mismatch)
-    kind = "record twice on rejected_votes_topic"
-    add_rows(conn, findings, kind, "repeated_rejections", _SOURCE, repeated)
+    mismatches = f"mismatched_{table.name} WHERE is_published OR NOT in_flight"
+    repeated_records = f"repeated_{table.name}"
+    add_rows(conn, findings, table.kind, mismatches, table.key, mismatch)
+    add_rows(conn, findings, table.repeated_kind, repeated_records, table.key, repeated)
+    return select_number(conn, repeated_records, "coalesce(sum(records) - count(*), 0)")
 
 
 def check_decisions(
@@ -203,18 +209,18 @@ def check_decisions(
 
     def twice(row: Row) -> Difference:
         return Difference(
-            f"decisions on record {_source_record(row)}", {"postgres": 2, "allowed": 1}
+            f"decisions on record {_SOURCE_RECORD.format_map(row)}", {"postgres": 2, "allowed": 1}
         )
 
     def foreign(row: Row) -> Difference:
         return Difference(
-            f"decision on record {_source_record(row)}",
+            f"decision on record {_SOURCE_RECORD.format_map(row)}",
             {"voters_topic": 0, "postgres": 1},
             "not a record of the present voters_topic",
         )
 
     order = ["partition", "record_offset"]
-    add_rows(conn, findings, "record", "decision_mismatches", order, mismatch)
+    add_rows(conn, findings, "record", "mismatched_decisions", order, mismatch)
     source_columns = ", ".join(_SOURCE)
     source = f"(SELECT {source_columns} FROM votes JOIN rejections USING ({source_columns})) AS d"
     add_rows(conn, findings, "record decided twice", source, _SOURCE, twice)
@@ -289,15 +295,3 @@ def unequal_fields(row: Row, fields: Sequence[str], prefix: str, where: str) -> 
 def _count_by_partition(conn: psycopg.Connection, source: str, column: str) -> dict[int, int]:
     rows = conn.execute(f"SELECT {column}, count(*) FROM {source} GROUP BY {column}".encode())
     return dict(rows.fetchall())
-
-
-def _source_record(row: Row) -> str:
-    return f"{row['source_topic_id']} {row['source_partition']}@{row['source_offset']}"
-
-
-def _mismatch_detail(row: Row, fields: Sequence[str], topic: str) -> str:
-    if not row["is_stored"]:
-        return f"only on {topic}"
-    if not row["is_published"]:
-        return "only in postgres"
-    return unequal_fields(row, fields, "published_", f"on {topic}")

@@ -108,13 +108,7 @@ def check_recount(
     Returns:
         The correct counts of votes, and of rejections by reason.
     """
-    for statement in (
-        _RECOUNTED,
-        "ANALYZE recounted",
-        _WRONG_VOTES,
-        _UNCOUNTED,
-        _WRONG_REJECTIONS,
-    ):
+    for statement in (_RECOUNTED, "ANALYZE recounted", _WRONG_VOTES, _UNCOUNTED, _WRONG_REJECTIONS):
         conn.execute(statement.encode())
     order = ["record_partition", "record_offset"]
     add_rows(conn, findings, "recounted vote", "wrong_votes", order, _wrong_vote)

@@ -173,8 +173,8 @@ def _compare(
     # The first statement of the transaction determines which state of the tables it sees.
     record_checks.find_mismatches(conn)
     ends = {p: offsets.end for p, offsets in offset_ranges(admin, topics.VOTERS.name).items()}
-    repeated = record_checks.check_votes(conn, findings)
-    record_checks.check_rejections(conn, findings)
+    repeated = record_checks.check_published(conn, findings, record_checks.VOTES)
+    record_checks.check_published(conn, findings, record_checks.REJECTIONS)
     record_checks.check_decisions(conn, findings, contents.voters_topic_id, ends)
 
     candidates = {
@@ -198,7 +198,7 @@ def _compare(
         "postgres": count_rejections(conn),
         "rejected_votes_topic": count_rejections(conn, "staged_rejections"),
     }
-    unpublished = count_rejections(conn, record_checks.UNPUBLISHED_REJECTIONS)
+    unpublished = count_rejections(conn, record_checks.REJECTIONS.unpublished)
     published = {r: n - unpublished.get(r, 0) for r, n in rejected["postgres"].items()}
     check_reasons({**rejected, "postgres": published}, findings)
     if deep:
@@ -229,7 +229,7 @@ def _count(
 
     return StoreCounts(
         postgres=count_votes(conn, "votes", names),
-        unpublished=count_votes(conn, record_checks.UNPUBLISHED_VOTES, names),
+        unpublished=count_votes(conn, record_checks.VOTES.unpublished, names),
         votes_topic=count_votes(conn, "staged_votes", topic_names, repeated),
         untallied=untallied("last_offset"),
         uncertain=untallied("certain_offset"),

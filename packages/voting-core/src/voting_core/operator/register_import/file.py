@@ -162,7 +162,7 @@ def _header(record: CsvRecord | None, table: RegisterTable) -> list[str]:
         if name not in table.columns:
             raise InputError(f"column {excerpt(name)!r}: {unknown_column(name, table.columns)}")
         if columns.count(name) > 1:
-            raise InputError(f"column {name!r} stands there twice")
+            raise InputError(f"column {name!r} occurs twice")
     for name in table.required:
         if name not in columns:
             raise InputError(f"lacks the column {name!r}")

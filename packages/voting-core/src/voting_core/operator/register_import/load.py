@@ -186,7 +186,7 @@ def _find_differing(conn: psycopg.Connection, table: RegisterTable, bad_rows: _B
         other = (
             f"row {earlier_row} (line {earlier_line})"
             if earlier_row < row
-            else "what is registered"
+            else "the registered row"
         )
         reason = f"{of_id!r} differs from {other} in {', '.join(columns)}"
         bad_rows.add(BadRow(row, line, reason))

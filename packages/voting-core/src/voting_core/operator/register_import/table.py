@@ -72,7 +72,7 @@ def _voter_values(fields: dict[str, Any]) -> tuple[Any, ...]:
 def _check_nested(fields: dict[str, Any]) -> None:
     _check_columns([name for name in fields if name != _ADDRESS], VOTER_COLUMNS)
     if flat := [name for name in fields if name in _ADDRESS_COLUMNS]:
-        raise SerializationError(f"{flat[0]}: stands beside a nested address")
+        raise SerializationError(f"{flat[0]}: conflicts with the nested address")
     if type(fields[_ADDRESS]) is dict:
         _check_columns(fields[_ADDRESS], _ADDRESS_FIELDS, f"{_ADDRESS}.")
 

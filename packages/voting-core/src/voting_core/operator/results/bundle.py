@@ -124,11 +124,11 @@ def check_unused(directory: Path) -> None:
     try:
         if directory.is_dir():
             if any(directory.iterdir()):
-                raise InputError(f"{directory} is not empty: a bundle takes a directory of its own")
+                raise InputError(f"{directory} is not empty: a bundle needs an empty directory")
         elif directory.is_symlink() or directory.exists():
-            raise InputError(f"{directory} is no directory")
+            raise InputError(f"{directory} is not a directory")
         elif not directory.parent.is_dir():
-            raise InputError(f"{directory.parent} is no directory to write {directory.name} in")
+            raise InputError(f"{directory.parent} is not a directory to write {directory.name} in")
     except OSError as error:
         raise InputError(f"{directory}: {error.strerror}") from error
 

@@ -178,13 +178,13 @@ def decode_manifest(content: bytes) -> Manifest:
     except orjson.JSONDecodeError as error:
         raise ContentError(f"is not JSON: {error}") from error
     if type(found) is not dict:
-        raise ContentError("is no JSON object")
+        raise ContentError("is not a JSON object")
     if found.get("format") != FORMAT:
         raise ContentError(f"has format {found.get('format')!r:.80}, this program reads {FORMAT!r}")
     try:
         manifest = _converter.structure(found, Manifest)
     except cattrs.BaseValidationError as error:
-        raise ContentError(f"is no manifest: {cattrs.transform_error(error)[0]:.200}") from error
+        raise ContentError(f"is not a manifest: {cattrs.transform_error(error)[0]:.200}") from error
     again = encode_manifest(manifest)
     line = first_difference(content, again)
     if line is not None and line == again.count(b"\n") - 1:

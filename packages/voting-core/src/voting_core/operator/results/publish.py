@@ -91,7 +91,7 @@ def certify(
     with new_directory(out) as directory:
         with open_snapshot(conn) as snapshot:
             if not _is_settled(before, kafka_status(settings, admin), snapshot):
-                raise RefusedError(["the count went on meanwhile"])
+                raise RefusedError(["the count continued meanwhile"])
             bundle = _write(directory, options, snapshot, before.coverage, ResultsStatus.CERTIFIED)
         if dict(bundle.totals.by_location) != dict(reconciled):
             raise RefusedError(["the votes changed meanwhile"])

@@ -46,13 +46,13 @@ def _decode(content: bytes, columns: Sequence[str], read: Callable[[list[str]], 
             raise ContentError(f"is not the header {','.join(columns)}", 1)
         for fields in reader:
             if len(fields) != len(columns):
-                raise ContentError(f"has not {len(columns)} fields", reader.line_num)
+                raise ContentError(f"does not have {len(columns)} fields", reader.line_num)
             try:
                 rows.append(read(fields))
             except ValueError:
-                raise ContentError("holds something that is no number", reader.line_num) from None
+                raise ContentError("has a value that is not a number", reader.line_num) from None
     except csv.Error as error:
-        raise ContentError(f"is no CSV: {error}", reader.line_num) from error
+        raise ContentError(f"is not CSV: {error}", reader.line_num) from error
     return rows
 
 

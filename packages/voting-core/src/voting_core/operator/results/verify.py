@@ -118,7 +118,7 @@ def _listing_defects(directory: Path) -> Iterator[Defect]:
         if found[name].is_symlink():
             yield Defect(name, "is a symbolic link")
         elif not found[name].is_file(follow_symlinks=False):
-            yield Defect(name, "is no file")
+            yield Defect(name, "is not a file")
         elif name not in FILES and name != MANIFEST:
             yield Defect(name, "does not belong to the bundle")
 
@@ -144,13 +144,9 @@ def _digest_defects(directory: Path, entries: Iterable[FileEntry]) -> Iterator[D
             yield Defect(entry.name, f"cannot be read: {error.strerror}")
             continue
         if size != entry.size:
-            yield Defect(
-                entry.name, f"has {size:,} bytes, the manifest's entry says {entry.size:,}"
-            )
+            yield Defect(entry.name, f"has {size:,} bytes, the manifest has {entry.size:,}")
         elif digest != entry.sha256:
-            yield Defect(
-                entry.name, f"has SHA-256 {digest}, the manifest's entry says {entry.sha256}"
-            )
+            yield Defect(entry.name, f"has SHA-256 {digest}, the manifest has {entry.sha256}")
 
 
 def _content_defects(directory: Path, manifest: Manifest) -> Iterator[Defect]:
@@ -193,7 +189,7 @@ def _recount(path: Path, candidate_ids: set[str]) -> VoteLogTotals:
             for number, vote in enumerate(read_votes(file), start=1):
                 if vote.candidate_id not in candidate_ids:
                     raise ContentError(
-                        f"is a vote for {vote.candidate_id!r:.80}, who is no candidate", number
+                        f"is a vote for {vote.candidate_id!r:.80}, who is not a candidate", number
                     )
                 totals.add(vote)
     except OSError as error:

@@ -64,7 +64,7 @@ def decode_vote(line: bytes) -> LoggedVote:
     except orjson.JSONDecodeError as error:
         raise ContentError(f"is not JSON: {error}") from error
     if type(found) is not dict or list(found) != list(_FIELDS):
-        raise ContentError(f"is no object of {', '.join(_FIELDS)}")
+        raise ContentError(f"is not an object of {', '.join(_FIELDS)}")
     for name, kind in _FIELDS.items():
         if type(found[name]) is not kind:
             raise ContentError(f"has {name} {found[name]!r:.80}")

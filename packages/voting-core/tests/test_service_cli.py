@@ -1,4 +1,4 @@
-"""How console scripts end."""
+"""The exit codes and error messages of console scripts."""
 
 import attrs
 import click
@@ -22,7 +22,7 @@ class Settings:
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (InputError("mend this"), 2, "mend this"),
+        (InputError("wrong option"), 2, "wrong option"),
         (FatalError("gave up"), 1, "gave up"),
         (psycopg.OperationalError("gone\nfor good"), 1, "PostgreSQL: gone for good"),
         (KafkaException(KafkaError(KafkaError._TRANSPORT, "no broker")), 1, "Kafka: no broker"),
@@ -31,7 +31,7 @@ class Settings:
 def test_errors_are_one_line(
     error: Exception, code: int, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The message is shown without a traceback, and the exit code says whose turn it is."""
+    """The message is shown without a traceback, with the error's exit code."""
 
     @click.command(name="thing")
     def command() -> None:
@@ -43,8 +43,8 @@ def test_errors_are_one_line(
     assert capsys.readouterr().err == f"thing: {line}\n"
 
 
-def test_mistakes_of_ours_show_their_traceback() -> None:
-    """An error that nobody foresaw is not hidden."""
+def test_unexpected_errors_show_their_traceback() -> None:
+    """An error that is not mapped to an exit code is raised."""
 
     @click.command(name="thing")
     def command() -> None:
@@ -56,7 +56,7 @@ def test_mistakes_of_ours_show_their_traceback() -> None:
 
 @pytest.mark.parametrize("size", ["0", "many"])
 def test_a_wrong_setting_is_one_line(size: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A value out of range or of the wrong type ends with exit code 2 and says which."""
+    """A value out of range or of the wrong type gives exit code 2 and the setting's name."""
 
     @click.command(name="thing")
     @settings_options(Settings, "thing")
@@ -73,7 +73,7 @@ def test_a_wrong_setting_is_one_line(size: str, capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize(("result", "code"), [(None, 0), (0, 0), (1, 1)])
 def test_a_result_is_the_exit_code(result: int | None, code: int) -> None:
-    """What the command returns is what the process exits with."""
+    """The process exits with the code that the command returns."""
 
     @click.command(name="thing")
     def command() -> int | None:
