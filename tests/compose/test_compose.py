@@ -89,7 +89,7 @@ def counted(system: System) -> Counted:
         system.await_condition(
             f"{votes} votes", lambda: (system.votes() or 0) >= votes, COUNT_SECONDS
         )
-        assert (system.votes() or 0) < total, "counted too fast for a restart on the way"
+        assert (system.votes() or 0) < total, "counted too fast for a restart meanwhile"
         system.run("restart", service)
 
     restart_after(total // 10, "broker")
