@@ -59,7 +59,7 @@ def test_the_2020_election_is_counted_exactly(tmp_path: Path) -> None:
 
 
 def test_another_results_file_is_counted_exactly(tmp_path: Path) -> None:
-    """Rows split by mode, commas, accents and repeated county names do not change the totals."""
+    """Rows split by mode, commas, accents and a candidate with too few votes are handled."""
     results = tmp_path / "results.csv"
     rows = [
         ("SÃO PAULO", "A", "ÁLVARES, LÚCIA", "PV", "ELECTION DAY", 1234),
@@ -248,7 +248,7 @@ def test_nothing_is_left_behind(starter: list[str], number: signal.Signals) -> N
     try:
         # Kafka's and Spark's: by then the last service has started a process of its own.
         eventually(
-            lambda: count_named("java", family(process.pid)) == 2,
+            lambda: count_named("java", family(process.pid)) >= 2,
             "two Java processes run",
             timeout=120,
             interval=0.2,

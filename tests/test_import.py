@@ -211,7 +211,7 @@ def test_a_candidate_that_differs_is_bad(election: Election) -> None:
     report = import_register(
         election.conn, CANDIDATES, [RegisterRow(n, n, row) for n, row in enumerate(rows, start=1)]
     )
-    assert [fault.reason for fault in report.bad_rows] == [
+    assert [bad.reason for bad in report.bad_rows] == [
         "'ada' differs from row 1 (line 1) in party_affiliation, photo_url"
     ]
     assert not report.stored
@@ -223,7 +223,7 @@ def test_a_missing_age_equals_only_a_missing_age(election: Election) -> None:
     without = voter(1)
     with_age = attrs.evolve(without, registered_age=44)
     report = import_register(election.conn, VOTERS, entries([without, without, with_age]))
-    assert [str(fault) for fault in report.bad_rows] == [
+    assert [str(bad) for bad in report.bad_rows] == [
         "row 3 (line 4): 'v000001' differs from row 1 (line 2) in registered_age"
     ]
 

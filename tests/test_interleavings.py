@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
 
 import psycopg
@@ -23,10 +23,11 @@ from voting_consumer.publisher import Publisher, TransactionAborted
 from voting_consumer.settings import ConsumerSettings
 from voting_consumer.validation import BallotRecord
 from voting_core.checkpoint import OutputPosition, PartitionCheckpoint, encode_checkpoint
+from voting_core.database import voter_register
 from voting_core.database.decisions import RecordRange
 from voting_core.database.voter_register import add_candidates, add_voters
 from voting_core.kafka import open_reader, read_checkpoints, topic_ids
-from voting_core.models import Address, Coordinates, StoredVote, Vote, Voter
+from voting_core.models import Address, Coordinates, RegisteredVoter, StoredVote, Vote, Voter
 from voting_core.serialization import encode_vote, encode_voter
 from voting_core.topics import VOTERS, VOTES, VOTES_PER_CANDIDATE, VOTING_PROGRESS
 
@@ -85,15 +86,21 @@ def batch_of(
     return records, [RecordRange("T", partition, 0, len(records))]
 
 
+def register_nine_voters(election: Election) -> list[Voter]:
+    """Nine registered voters, each with a choice."""
+    voters = [
+        Voter(f"v{n}", "V", date(1980, 1, 1), "male", Address("S"), choice="ada") for n in range(9)
+    ]
+    add_candidates(election.conn, CANDIDATES)
+    add_voters(election.conn, voters)
+    return voters
+
+
 def decide_at_the_same_time(
     election: Election, pool: ThreadPoolExecutor, where: str, second_partition: int
 ) -> tuple[list[DecidedRange], list[DecidedRange]]:
     """Decide while another consumer is paused in its transaction; return the paused one's first."""
-    add_candidates(election.conn, CANDIDATES)
-    voters = [
-        Voter(f"v{n}", "V", date(1980, 1, 1), "male", Address("S"), choice="ada") for n in range(9)
-    ]
-    add_voters(election.conn, voters)
+    voters = register_nine_voters(election)
     paused = PausedDecider(settings_of(election), where)
     other = Decider(settings_of(election), never)
     try:
@@ -141,6 +148,48 @@ def test_one_voter_on_two_partitions_has_one_vote(
     assert second[0].votes == []
     reasons = [rejection.reason for rejection in second[0].rejections]
     assert reasons == ["already_voted"] * 9 + ["malformed"]
+
+
+def test_a_connection_lost_before_the_commit_is_replaced(
+    election: Election, pool: ThreadPoolExecutor
+) -> None:
+    """Nothing of the transaction is stored, and the batch is decided again."""
+    voters = register_nine_voters(election)
+    with closing(PausedDecider(settings_of(election), "after")) as decider:
+        decided = pool.submit(decider.decide, *batch_of(voters))
+        try:
+            assert decider.reached.wait(TIMEOUT_SECONDS)
+            election.conn.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'voting-consumer'"
+            )
+        finally:
+            decider.go_on.set()
+        (first,) = decided.result(TIMEOUT_SECONDS)
+    assert len(first.votes) == 9
+    assert election.conn.execute("SELECT count(*) FROM votes").fetchone() == (9,)
+
+
+def test_a_voter_deleted_after_the_lookup_is_unregistered(
+    election: Election, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database refuses the vote, and the repeated transaction does not find the voter."""
+    voters = register_nine_voters(election)
+    find_voters = voter_register.find_voters
+
+    def find_and_delete(
+        conn: psycopg.Connection, voter_ids: list[str]
+    ) -> dict[str, RegisteredVoter]:
+        found = find_voters(conn, voter_ids)
+        election.conn.execute("DELETE FROM voters WHERE voter_id = 'v0'")
+        return found
+
+    monkeypatch.setattr(voter_register, "find_voters", find_and_delete)
+    with closing(Decider(settings_of(election), never)) as decider:
+        (decided,) = decider.decide(*batch_of(voters))
+    assert len(decided.votes) == 8
+    reasons = [rejection.reason for rejection in decided.rejections]
+    assert reasons == ["unregistered", "malformed"]
 
 
 def begin_transaction(election: Election, name: str) -> Producer:

@@ -123,8 +123,8 @@ def make_schedule(seed: str, kills: int) -> list[Event]:
     rng.shuffle(kinds)
     for number in range(kills // _PAUSE_EVERY):
         # One pause among every ten kills.
-        place = rng.randrange(_PAUSE_EVERY) + number * (_PAUSE_EVERY + 1)
-        kinds.insert(place, PAUSES[number % len(PAUSES)])
+        index = rng.randrange(_PAUSE_EVERY) + number * (_PAUSE_EVERY + 1)
+        kinds.insert(index, PAUSES[number % len(PAUSES)])
     return [_make_event(rng, kind) for kind in kinds]
 
 

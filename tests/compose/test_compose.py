@@ -1,4 +1,4 @@
-"""The whole system in containers: an election, restarts on the way, and the operator's commands."""
+"""The whole system in containers: an election, restarts meanwhile, and the operator's commands."""
 
 import json
 import os
@@ -28,7 +28,7 @@ RECOVERY_SECONDS = 180.0
 
 
 def cannot_run(reason: str) -> NoReturn:
-    """Skip, unless containers are what was asked for."""
+    """Skip the test, or fail if containers are required."""
     if os.environ.get("VOTING_TEST_STACK") == "containers":
         pytest.fail(f"{reason}, and VOTING_TEST_STACK asks for containers")
     pytest.skip(reason)
@@ -36,7 +36,7 @@ def cannot_run(reason: str) -> NoReturn:
 
 @pytest.fixture(scope="module")
 def images() -> dict[str, str]:
-    """The images as compose.yaml is told them; those of the services are built from this tree."""
+    """The images of the servers by variable; those of the services are built from this tree."""
     if subprocess.run(
         ["docker", "compose", "version"], capture_output=True, check=False
     ).returncode:
@@ -58,7 +58,7 @@ def images() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def system(images: dict[str, str]) -> Iterator[System]:
-    """The system, up, with a rehearsal on its way."""
+    """The system, up, with a rehearsal in progress."""
     system = System.on_free_ports(VOTING_SCALE=str(SCALE), VOTING_RATE=str(RATE), **images)
     try:
         system.run("up", "--detach", timeout=900)
@@ -82,14 +82,14 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def counted(system: System) -> Counted:
-    """The rehearsal counted to its end, broker and database restarted in the middle."""
+    """The completely counted rehearsal; broker and database were restarted meanwhile."""
     total = expected_votes().total()
 
     def restart_after(votes: int, service: str) -> None:
         system.await_condition(
             f"{votes} votes", lambda: (system.votes() or 0) >= votes, COUNT_SECONDS
         )
-        assert (system.votes() or 0) < total, "counted too fast for a restart on the way"
+        assert (system.votes() or 0) < total, "counted too fast for a restart meanwhile"
         system.run("restart", service)
 
     restart_after(total // 10, "broker")
@@ -106,7 +106,7 @@ def counted(system: System) -> Counted:
 
 
 def test_every_vote_counts_once_in_spite_of_restarts(counted: Counted) -> None:
-    """The tables, the topics and the totals all come to what the results file says."""
+    """The tables, the topics and the totals all equal the results file."""
     assert find_problems(counted.evidence, tallied=True) == []
     rows = counted.system.psql(
         "SELECT candidate_name, address_state, count(*) FROM votes"
@@ -118,7 +118,7 @@ def test_every_vote_counts_once_in_spite_of_restarts(counted: Counted) -> None:
 
 
 def test_services_are_healthy_and_no_root(counted: Counted) -> None:
-    """Whoever should run does, is healthy, and does so without privileges, under an init."""
+    """Every long-running service is up and healthy, without root privileges, under an init."""
     system = counted.system
     running = {"broker", "postgres", "consumer", "stream", "dashboard"}
 
@@ -164,7 +164,7 @@ def test_kafka_s_tools_show_every_topic(counted: Counted) -> None:
 
 
 def test_a_recreated_aggregate_topic_is_filled_again(counted: Counted) -> None:
-    """Deleted, created anew by `voting init`, and recounted from the beginning."""
+    """After it is deleted and recreated by `voting init`, the stream counts from the beginning."""
     system = counted.system
     system.run("stop", "stream")
     system.kafka("topics", "--delete", f"--topic={TURNOUT_BY_LOCATION.name}")

@@ -145,7 +145,7 @@ RULES = (
         name="offsets-in-the-transaction",
         rule="The offsets of the group are part of the transaction, so that Kafka checks it.",
         file=f"{_CONSUMER}/publisher.py",
-        anchor="            self._send_offsets(offsets, group_metadata)\n",
+        anchor="            self._send_offsets(next_offsets, group_metadata)\n",
         tests=(
             f"{_INTERLEAVINGS}::test_a_batch_of_an_earlier_generation_is_not_published",
             f"{_INTERLEAVINGS}::test_a_batch_is_published_in_the_generation_of_its_poll",
@@ -170,7 +170,7 @@ RULES = (
         name="no-batch-across-a-rebalance",
         rule="A batch during whose poll the assignment changed is dropped.",
         file=f"{_CONSUMER}/loop.py",
-        anchor="assignments != self._assignments or ",
+        anchor="rebalances != self._rebalances or ",
         tests=("packages/voting-consumer/tests/test_loop.py",),
     ),
     Rule(

@@ -1,56 +1,193 @@
-"""Publishing when a call of librdkafka never returns."""
+"""Publishing a batch, by a producer whose calls fail or never return."""
 
 import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from voting_consumer import publisher
+from voting_consumer.decisions import DecidedRange
 from voting_consumer.publisher import Publisher, TransactionAborted
+from voting_core.checkpoint import OutputPosition, PartitionCheckpoint, decode_checkpoint
+from voting_core.database.decisions import RecordRange
+from voting_core.exceptions import FatalError
+from voting_core.models import Coordinates, Reason, Rejection, StoredVote, Vote
 from voting_core.service.settings import KafkaSettings
+
+RETRIABLE = KafkaError(KafkaError._TIMED_OUT, "try again", retriable=True)
+ABORTABLE = KafkaError(KafkaError._TRANSPORT, "start over", txn_requires_abort=True)
+FENCED = KafkaError(KafkaError._FENCED, "another one took over", fatal=True)
+
+
+@attrs.define
+class Broker:
+    """What producers meet, and what they did.
+
+    Attributes:
+        failures: The errors that the calls of a name raise, in their order, before they succeed.
+        hangs: Whether the first producer never returns from sending offsets.
+        calls: The names of the calls of each producer.
+        produced: The topic, key and value of each record.
+    """
+
+    failures: dict[str, list[KafkaError]] = attrs.field(factory=dict)
+    hangs: bool = False
+    calls: list[list[str]] = attrs.field(factory=list)
+    produced: list[tuple[str, bytes | str | None, bytes]] = attrs.field(factory=list)
+    released: threading.Event = attrs.field(factory=threading.Event)
 
 
 class FakeProducer:
-    """Stands in for librdkafka's producer; the first one hangs while it sends offsets."""
+    """Stands in for librdkafka's producer."""
 
-    made: list["FakeProducer"] = []  # noqa: RUF012
-    hang = threading.Event()
+    broker: Broker
 
     def __init__(self, config: dict[str, Any]) -> None:
+        self.is_first = not self.broker.calls
         self.calls: list[str] = []
-        self.made.append(self)
+        self.broker.calls.append(self.calls)
+
+    def _call(self, name: str) -> None:
+        if failures := self.broker.failures.get(name):
+            raise KafkaException(failures.pop(0))
+        self.calls.append(name)
 
     def init_transactions(self) -> None:
         """Record the call."""
-        self.calls.append("init")
+        self._call("init")
 
     def begin_transaction(self) -> None:
         """Record the call."""
-        self.calls.append("begin")
+        self._call("begin")
+
+    def produce(self, topic: str, value: bytes, key: bytes | str | None) -> None:
+        """Keep the record."""
+        self.broker.produced.append((topic, key, value))
+
+    def poll(self, timeout: float) -> int:
+        """Do nothing."""
+        return 0
 
     def send_offsets_to_transaction(self, *args: Any) -> None:
-        """Hang if this is the first producer."""
-        if self is self.made[0]:
-            self.hang.wait(30)
-        self.calls.append("offsets")
+        """Record the call; hang first if so asked."""
+        if self.broker.hangs and self.is_first:
+            self.broker.released.wait(30)
+        self._call("offsets")
 
     def commit_transaction(self) -> None:
         """Record the call."""
-        self.calls.append("commit")
+        self._call("commit")
+
+    def abort_transaction(self) -> None:
+        """Record the call."""
+        self._call("abort")
 
 
-def test_a_producer_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The transaction is aborted, and a new producer publishes the next one."""
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
+    """A broker that is there for all producers of a test."""
+    broker = Broker()
+    monkeypatch.setattr(FakeProducer, "broker", broker, raising=False)
     monkeypatch.setattr(publisher, "Producer", FakeProducer)
-    monkeypatch.setattr(publisher, "HUNG_SECONDS", 0.1)
-    subject = Publisher(KafkaSettings("127.0.0.1:9"), "group-one")
-    offsets = [TopicPartition("voters_topic", 0, 1)]
+    yield broker
+    broker.released.set()
+
+
+def publish(subject: Publisher, *decisions: tuple[DecidedRange, PartitionCheckpoint]) -> None:
+    """Publish decisions."""
+    subject.publish(decisions, [TopicPartition("voters_topic", 0, 1)], b"metadata")
+
+
+def connect() -> Publisher:
+    """A publisher."""
+    return Publisher(KafkaSettings("127.0.0.1:9"), "group-one")
+
+
+def test_a_batch_is_one_transaction(broker: Broker) -> None:
+    """The offsets are sent after the records and before the commit."""
+    publish(connect())
+    assert broker.calls == [["init", "begin", "offsets", "commit"]]
+
+
+def test_an_output_topic_gets_only_the_decisions_that_it_lacks(broker: Broker) -> None:
+    """The vote before its next offset is not published again; the checkpoint moves to the end."""
+    time = datetime(2024, 11, 5, tzinfo=UTC)
+    votes = [
+        StoredVote(Vote(Coordinates("T", 0, n), f"v{n}", "ada", time, "S", "f", 40), "Ada", "")
+        for n in (5, 7)
+    ]
+    rejections = [
+        Rejection(Coordinates("T", 0, n), None, Reason.MALFORMED, "", time, 0, b"", b"")
+        for n in (6, 8)
+    ]
+    before = PartitionCheckpoint("T", 0, OutputPosition("V", 6), OutputPosition("R", 8))
+    publish(connect(), (DecidedRange(RecordRange("T", 0, 5, 9), votes, rejections), before))
+    assert [(topic, key) for topic, key, _ in broker.produced] == [
+        ("votes_topic", "v7"),
+        ("rejected_votes_topic", None),
+        ("voting_progress", before.key),
+    ]
+    assert decode_checkpoint(broker.produced[-1][2]) == before.advanced_to(9)
+
+
+@pytest.mark.parametrize("call", ["init", "begin", "offsets", "commit"])
+def test_a_retriable_error_is_retried(broker: Broker, call: str) -> None:
+    """Each call is made again until it succeeds."""
+    broker.failures[call] = [RETRIABLE] * 3
+    publish(connect())
+    assert broker.calls == [["init", "begin", "offsets", "commit"]]
+
+
+def test_retrying_ends(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that stays for a minute is fatal."""
+    subject = connect()
+    monkeypatch.setattr(publisher, "CALL_SECONDS", -1.0)
+    broker.failures["commit"] = [RETRIABLE]
+    with pytest.raises(FatalError, match="try again"):
+        publish(subject)
+
+
+@pytest.mark.parametrize("call", ["offsets", "commit"])
+def test_an_abortable_error_aborts_the_transaction(broker: Broker, call: str) -> None:
+    """The same producer then publishes the batch again."""
+    subject = connect()
+    broker.failures[call] = [ABORTABLE]
     with pytest.raises(TransactionAborted):
-        subject.publish([], offsets, b"metadata")
-    subject.publish([], offsets, b"metadata")
-    FakeProducer.hang.set()
-    first, second = FakeProducer.made
-    assert first.calls[:2] == ["init", "begin"]
-    assert "commit" not in first.calls
-    assert second.calls == ["init", "begin", "offsets", "commit"]
+        publish(subject)
+    publish(subject)
+    (calls,) = broker.calls
+    assert calls.count("commit") == 1
+    assert calls[-4:] == ["abort", "begin", "offsets", "commit"]
+
+
+@pytest.mark.parametrize("call", ["begin", "offsets", "commit"])
+def test_a_fenced_producer_cannot_continue(broker: Broker, call: str) -> None:
+    """Another process of the same instance has taken over."""
+    broker.failures[call] = [FENCED]
+    with pytest.raises(FatalError, match="another one took over"):
+        publish(connect())
+
+
+@pytest.mark.parametrize("error", [ABORTABLE, FENCED])
+def test_an_abort_that_fails_is_fatal(broker: Broker, error: KafkaError) -> None:
+    """A producer in an unknown state is not used again."""
+    broker.failures = {"commit": [ABORTABLE], "abort": [error]}
+    with pytest.raises(FatalError):
+        publish(connect())
+
+
+def test_a_producer_that_hangs_is_replaced(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The transaction is aborted, and a new producer publishes the next one."""
+    monkeypatch.setattr(publisher, "HUNG_SECONDS", 0.1)
+    broker.hangs = True
+    subject = connect()
+    with pytest.raises(TransactionAborted):
+        publish(subject)
+    publish(subject)
+    first, second = broker.calls
+    assert first == ["init", "begin"]
+    assert second == ["init", "begin", "offsets", "commit"]
