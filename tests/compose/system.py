@@ -23,7 +23,7 @@ class System:
 
     Attributes:
         project: Its name, which all that it makes carries as a label.
-        variables: What compose.yaml is told.
+        variables: The variables that compose.yaml reads.
     """
 
     project: str
@@ -31,7 +31,7 @@ class System:
 
     @classmethod
     def on_free_ports(cls, **variables: str) -> "System":
-        """Return a project that is not up yet, with ports that nobody else has."""
+        """Return a project that is not up yet, with ports that are free."""
         ports = ("VOTING_KAFKA_PORT", "VOTING_POSTGRES_PORT", "VOTING_DASHBOARD_PORT")
         free = {name: str(port) for name, port in zip(ports, free_ports(3), strict=True)}
         project = f"voting-test-{secrets.token_hex(4)}"
@@ -57,10 +57,10 @@ class System:
     def run(
         self, *args: str, check: bool = True, timeout: float = 300.0, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        """Run `docker compose` on the project; a failure that is checked shows what it said."""
+        """Run `docker compose` on the project; a failure that is checked shows its output."""
         others = {k: v for k, v in os.environ.items() if not k.startswith(("VOTING_", "COMPOSE_"))}
         result = subprocess.run(
-            # The variables that somebody keeps for their own system are not for this one.
+            # No variables of the user's own system.
             [
                 *("docker", "compose", "--env-file=/dev/null", "--progress=plain"),
                 *(f"--file={COMPOSE_FILE}", f"--project-name={self.project}", *args),
@@ -95,17 +95,17 @@ class System:
         return self.run("exec", "--no-TTY", "postgres", *command, check=check).stdout.strip()
 
     def votes(self) -> int | None:
-        """How many votes the database has; None while it does not answer."""
+        """Return the number of votes in the database; None while it is unreachable."""
         count = self.psql("SELECT count(*) FROM votes", check=False)
         return int(count) if count else None
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """What Compose says of the container of each service."""
+        """Return the state of the container of each service, as Compose has it."""
         lines = self.run("ps", "--all", "--format=json").stdout.splitlines()
         return {found["Service"]: found for found in map(json.loads, lines)}
 
     def await_condition(self, what: str, holds: Callable[[], bool], timeout: float) -> None:
-        """Ask until something holds; what says that it does not do so in time shows the logs."""
+        """Poll a condition until it holds; the failure at the timeout shows the logs."""
         deadline = time.monotonic() + timeout
         while not holds():
             if time.monotonic() > deadline:

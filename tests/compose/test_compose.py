@@ -28,7 +28,7 @@ RECOVERY_SECONDS = 180.0
 
 
 def cannot_run(reason: str) -> NoReturn:
-    """Skip, unless containers are what was asked for."""
+    """Skip, unless containers are forced."""
     if os.environ.get("VOTING_TEST_STACK") == "containers":
         pytest.fail(f"{reason}, and VOTING_TEST_STACK asks for containers")
     pytest.skip(reason)
@@ -36,7 +36,7 @@ def cannot_run(reason: str) -> NoReturn:
 
 @pytest.fixture(scope="module")
 def images() -> dict[str, str]:
-    """The images as compose.yaml is told them; those of the services are built from this tree."""
+    """The variables that name images; those of the services are built from this tree."""
     if subprocess.run(
         ["docker", "compose", "version"], capture_output=True, check=False
     ).returncode:
@@ -58,7 +58,7 @@ def images() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def system(images: dict[str, str]) -> Iterator[System]:
-    """The system, up, with a rehearsal on its way."""
+    """The system, up, with a rehearsal running."""
     system = System.on_free_ports(VOTING_SCALE=str(SCALE), VOTING_RATE=str(RATE), **images)
     try:
         system.run("up", "--detach", timeout=900)
@@ -106,7 +106,7 @@ def counted(system: System) -> Counted:
 
 
 def test_every_vote_counts_once_in_spite_of_restarts(counted: Counted) -> None:
-    """The tables, the topics and the totals all come to what the results file says."""
+    """The tables, the topics and the totals all have the numbers of the results file."""
     assert find_problems(counted.evidence, tallied=True) == []
     rows = counted.system.psql(
         "SELECT candidate_name, address_state, count(*) FROM votes"
@@ -118,7 +118,7 @@ def test_every_vote_counts_once_in_spite_of_restarts(counted: Counted) -> None:
 
 
 def test_services_are_healthy_and_no_root(counted: Counted) -> None:
-    """Whoever should run does, is healthy, and does so without privileges, under an init."""
+    """Every service that should run is healthy, without privileges, and under an init."""
     system = counted.system
     running = {"broker", "postgres", "consumer", "stream", "dashboard"}
 
@@ -131,8 +131,8 @@ def test_services_are_healthy_and_no_root(counted: Counted) -> None:
     assert {service for service in found if found[service]["State"] == "running"} == running
     assert found["producer"]["ExitCode"] == found["init"]["ExitCode"] == 0
     for service in ("consumer", "stream", "dashboard"):
-        said = system.run("exec", "-T", service, "sh", "-c", "id -u; cat /proc/1/comm").stdout
-        user, first = said.split()
+        output = system.run("exec", "-T", service, "sh", "-c", "id -u; cat /proc/1/comm").stdout
+        user, first = output.split()
         assert user != "0"
         assert first == "tini"
 
@@ -164,7 +164,7 @@ def test_kafka_s_tools_show_every_topic(counted: Counted) -> None:
 
 
 def test_a_recreated_aggregate_topic_is_filled_again(counted: Counted) -> None:
-    """Deleted, created anew by `voting init`, and recounted from the beginning."""
+    """Deleted, recreated by `voting init`, and recounted from the beginning."""
     system = counted.system
     system.run("stop", "stream")
     system.kafka("topics", "--delete", f"--topic={TURNOUT_BY_LOCATION.name}")
@@ -189,8 +189,8 @@ def test_down_leaves_nothing(system: System) -> None:
     label = f"--filter=label=com.docker.compose.project={system.project}"
 
     def docker(*args: str) -> list[str]:
-        said = subprocess.run(["docker", *args], capture_output=True, text=True, check=True)
-        return said.stdout.split()
+        done = subprocess.run(["docker", *args], capture_output=True, text=True, check=True)
+        return done.stdout.split()
 
     containers = docker("ps", "--all", "--quiet", label)
     names = "{{range .Mounts}}{{.Name}} {{end}}"
