@@ -49,7 +49,7 @@ def test_another_process_takes_the_port(
 
 
 def test_kafka_notices_a_taken_port(embedded: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kafka that cannot have its port says so, also where another Kafka answers there."""
+    """A taken port is an error for Kafka, also where another Kafka answers there."""
     with Supervisor(embedded.log_dir / "second") as supervisor:
         assert isinstance(embedded.kafka, EmbeddedKafka)
         taken = int(embedded.bootstrap_servers.rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""Runs the election: stack up, services started, everything counted, everything compared."""
+"""The election: stack up, services started, everything counted, everything compared."""
 
 import json
 import os
