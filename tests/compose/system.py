@@ -23,11 +23,7 @@ class System:
 
     Attributes:
         project: Its name, which all that it makes carries as a label.
-<<<<<<< HEAD
         variables: The environment of `docker compose`.
-=======
-        variables: The variables that compose.yaml reads.
->>>>>>> h-infra
     """
 
     project: str
@@ -35,11 +31,7 @@ class System:
 
     @classmethod
     def on_free_ports(cls, **variables: str) -> "System":
-<<<<<<< HEAD
         """Return a project that is not up yet, with free ports."""
-=======
-        """Return a project that is not up yet, with ports that are free."""
->>>>>>> h-infra
         ports = ("VOTING_KAFKA_PORT", "VOTING_POSTGRES_PORT", "VOTING_DASHBOARD_PORT")
         free = {name: str(port) for name, port in zip(ports, free_ports(3), strict=True)}
         project = f"voting-test-{secrets.token_hex(4)}"
@@ -65,17 +57,10 @@ class System:
     def run(
         self, *args: str, check: bool = True, timeout: float = 300.0, stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
-<<<<<<< HEAD
         """Run `docker compose` on the project; a checked failure shows its output."""
         others = {k: v for k, v in os.environ.items() if not k.startswith(("VOTING_", "COMPOSE_"))}
         result = subprocess.run(
             # The user's own variables are for another system.
-=======
-        """Run `docker compose` on the project; a failure that is checked shows its output."""
-        others = {k: v for k, v in os.environ.items() if not k.startswith(("VOTING_", "COMPOSE_"))}
-        result = subprocess.run(
-            # No variables of the user's own system.
->>>>>>> h-infra
             [
                 *("docker", "compose", "--env-file=/dev/null", "--progress=plain"),
                 *(f"--file={COMPOSE_FILE}", f"--project-name={self.project}", *args),
@@ -110,29 +95,17 @@ class System:
         return self.run("exec", "--no-TTY", "postgres", *command, check=check).stdout.strip()
 
     def votes(self) -> int | None:
-<<<<<<< HEAD
         """Return the number of stored votes; None while the database is unavailable."""
-=======
-        """Return the number of votes in the database; None while it is unreachable."""
->>>>>>> h-infra
         count = self.psql("SELECT count(*) FROM votes", check=False)
         return int(count) if count else None
 
     def containers(self) -> dict[str, dict[str, Any]]:
-<<<<<<< HEAD
         """Return Compose's description of the container of each service."""
-=======
-        """Return the state of the container of each service, as Compose has it."""
->>>>>>> h-infra
         lines = self.run("ps", "--all", "--format=json").stdout.splitlines()
         return {found["Service"]: found for found in map(json.loads, lines)}
 
     def await_condition(self, what: str, holds: Callable[[], bool], timeout: float) -> None:
-<<<<<<< HEAD
         """Wait until a condition is true; the message of a timeout shows the logs."""
-=======
-        """Poll a condition until it holds; the failure at the timeout shows the logs."""
->>>>>>> h-infra
         deadline = time.monotonic() + timeout
         while not holds():
             if time.monotonic() > deadline:
