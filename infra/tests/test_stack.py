@@ -166,11 +166,11 @@ def test_unreachable_programs_are_copied(tmp_path: Path) -> None:
     directory = Path(tempfile.mkdtemp(dir="/tmp"))
     directory.chmod(0o755)
     try:
-        nobody = pwd.getpwnam("nobody")
-        copied = usable_programs(programs, nobody, directory)
+        account = pwd.getpwnam("nobody")
+        copied = usable_programs(programs, account, directory)
         assert copied.is_relative_to(directory)
         assert hidden.stat().st_mode & 0o777 == 0o700
-        assert usable_programs(copied, nobody, directory) == copied
+        assert usable_programs(copied, account, directory) == copied
     finally:
         shutil.rmtree(directory)
 
