@@ -33,7 +33,9 @@ def run(name: str, *command: str) -> str:
     """
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ReleaseError(f"{name}: {' '.join(done.stderr.split()).removeprefix('Error: ')}")
+        # towncrier writes its steps to standard error as well, before the error.
+        error = " ".join(done.stderr.split()).rpartition("Error: ")[2]
+        raise ReleaseError(f"{name}: {error}")
     return done.stdout.strip()
 
 

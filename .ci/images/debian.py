@@ -43,7 +43,7 @@ def resolve_base(engine: docker.DockerClient, supervisor: Supervisor) -> FoundIm
         supervisor: Runs what builds it.
 
     Raises:
-        ImageError: It can be had in none of these ways; the message says what to install.
+        ImageError: It can be had in none of these ways; the message names what to install.
         EngineError: The engine refuses what was built.
     """
     try:

@@ -30,8 +30,7 @@ def schema_section() -> str:
 def exceptions_section() -> str:
     """Return the table of the errors that end a command, each with its exit code."""
     text = "| error | exit code | meaning |\n|---|---|---|\n"
-    for name in exceptions.__all__:
-        kind = getattr(exceptions, name)
-        if issubclass(kind, VotingError):
+    for name, kind in vars(exceptions).items():
+        if isinstance(kind, type) and issubclass(kind, VotingError):
             text += row(code(name), str(kind.exit_code), inspect.getdoc(kind) or "")
     return text

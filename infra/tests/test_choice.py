@@ -1,4 +1,4 @@
-"""Choosing the kind of stack, and what it says where no engine answers."""
+"""Choosing the kind of stack, and the reason given where no engine answers."""
 
 from contextlib import nullcontext
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_forced_containers_do_not_fall_back(no_engine: str) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_without_an_engine_it_says_so(no_engine: str) -> None:
+def test_without_an_engine_there_is_a_reason(no_engine: str) -> None:
     """Nothing forced and no engine: embedded, and the reason is one line."""
     chosen = choose_stack({})
     assert (chosen.kind, chosen.images) == ("embedded", None)
@@ -46,7 +46,7 @@ def test_forced_embedded_asks_no_engine(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_containers_where_there_are_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing forced: containers if the images are there, and it says which."""
+    """Nothing forced: containers if the images are there; it names them."""
     monkeypatch.setattr(choice, "find_images", lambda _, build: IMAGES)
     chosen = choose_stack({"VOTING_TEST_STACK": ""})
     assert (chosen.kind, chosen.images) == ("containers", IMAGES)

@@ -15,7 +15,7 @@ def test_ports_differ_and_are_free() -> None:
 
 
 def test_a_port_with_a_listener_is_not_free() -> None:
-    """A port on which somebody listens is never handed out."""
+    """A port with a listener is never handed out."""
     with socket.create_server((ports.LOOPBACK, 0)) as server:
         assert not ports.is_free(server.getsockname()[1])
 
@@ -27,7 +27,7 @@ def test_client_ports_are_avoided() -> None:
 
 
 def test_taken_candidates_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two candidates the one that somebody listens on is left out."""
+    """Of two candidates the one with a listener is left out."""
     (free,) = ports.free_ports(1)
     with socket.create_server((ports.LOOPBACK, 0)) as server:
         taken = server.getsockname()[1]

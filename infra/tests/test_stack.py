@@ -49,7 +49,7 @@ def test_another_process_takes_the_port(
 
 
 def test_kafka_notices_a_taken_port(embedded: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kafka that cannot have its port says so, also where another Kafka answers there."""
+    """A taken port is an error for Kafka, also where another Kafka answers there."""
     with Supervisor(embedded.log_dir / "second") as supervisor:
         assert isinstance(embedded.kafka, EmbeddedKafka)
         taken = int(embedded.bootstrap_servers.rpartition(":")[2])
@@ -166,11 +166,11 @@ def test_unreachable_programs_are_copied(tmp_path: Path) -> None:
     directory = Path(tempfile.mkdtemp(dir="/tmp"))
     directory.chmod(0o755)
     try:
-        nobody = pwd.getpwnam("nobody")
-        copied = usable_programs(programs, nobody, directory)
+        account = pwd.getpwnam("nobody")
+        copied = usable_programs(programs, account, directory)
         assert copied.is_relative_to(directory)
         assert hidden.stat().st_mode & 0o777 == 0o700
-        assert usable_programs(copied, nobody, directory) == copied
+        assert usable_programs(copied, account, directory) == copied
     finally:
         shutil.rmtree(directory)
 

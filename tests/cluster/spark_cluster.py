@@ -116,7 +116,7 @@ class SparkWorker(EmbeddedServer):
         Args:
             supervisor: Runs it.
             master: Gives it work.
-            number: Tells it from other workers, in the name of its log.
+            number: Distinguishes it from other workers, in the name of its log.
             cores: Tasks that it runs at the same time.
             memory_mib: Memory of all its executors, in MiB.
             timeout: Seconds within which the master must know it after a start.

@@ -131,8 +131,8 @@ def test_services_are_healthy_and_no_root(counted: Counted) -> None:
     assert {service for service in found if found[service]["State"] == "running"} == running
     assert found["producer"]["ExitCode"] == found["init"]["ExitCode"] == 0
     for service in ("consumer", "stream", "dashboard"):
-        said = system.run("exec", "-T", service, "sh", "-c", "id -u; cat /proc/1/comm").stdout
-        user, first = said.split()
+        output = system.run("exec", "-T", service, "sh", "-c", "id -u; cat /proc/1/comm").stdout
+        user, first = output.split()
         assert user != "0"
         assert first == "tini"
 
@@ -189,8 +189,8 @@ def test_down_leaves_nothing(system: System) -> None:
     label = f"--filter=label=com.docker.compose.project={system.project}"
 
     def docker(*args: str) -> list[str]:
-        said = subprocess.run(["docker", *args], capture_output=True, text=True, check=True)
-        return said.stdout.split()
+        done = subprocess.run(["docker", *args], capture_output=True, text=True, check=True)
+        return done.stdout.split()
 
     containers = docker("ps", "--all", "--quiet", label)
     names = "{{range .Mounts}}{{.Name}} {{end}}"

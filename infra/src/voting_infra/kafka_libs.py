@@ -69,8 +69,8 @@ def resolve_kafka_libs(
     Args:
         supervisor: Runs the resolver.
         java: Runs it too.
-        environ: Where `VOTING_IVY_SETTINGS` is looked up, an Ivy settings file for those who use
-            another repository than the public one.
+        environ: Where `VOTING_IVY_SETTINGS` is looked up, an Ivy settings file that
+            names another repository than the public one.
         cache: Holds their directory; by default in the user's cache.
 
     Raises:

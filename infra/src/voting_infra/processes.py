@@ -85,7 +85,7 @@ class Child:
         self._family: set[psutil.Process] = set()
         self._peak: int | None = None
         # The kernel counts the moment between fork and exec as well, when a child is as large as
-        # its parent: a peak up to here says nothing.
+        # its parent: a peak up to here is not the child's.
         self._peak_floor = _peak_of(os.getpid()) or 0
         self._process = _spawn(command)
         self.pid = self._process.pid

@@ -7,8 +7,6 @@ from pathlib import Path
 from voting_infra.processes import Command
 from voting_infra.stack import Stack
 
-__all__ = ["environment_without_settings", "service_command", "service_environment"]
-
 
 def environment_without_settings() -> dict[str, str]:
     """Return this process's environment without the user's own settings of the services."""

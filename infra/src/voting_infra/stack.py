@@ -91,7 +91,7 @@ def open_stack(
 
     Raises:
         JavaError: There is no Java that can run Kafka, where one is needed.
-        StackError: It cannot be brought up; the message says why and names the log.
+        StackError: It cannot be brought up; the message has the reason and names the log.
     """
     if kind not in get_args(StackKind):
         raise StackError(f"no stack is called {kind!r}; there is {', '.join(get_args(StackKind))}")

@@ -1,5 +1,6 @@
 """The demo's command line: `python -m voting_infra.demo`, which `nox -s demo` calls."""
 
+import logging
 import os
 import signal
 from pathlib import Path
@@ -72,7 +73,9 @@ def demo(rate: float | None, headless: bool, **options: Any) -> int:
 
 
 def _run(options: DemoOptions) -> int:
-    configure_logging(LogSettings(), "demo")
+    configure_logging(LogSettings(format="console"), "demo")
+    # The setup is shown as a phase.
+    logging.getLogger("voting_core.operator").setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # What the user can get wrong is checked before anything is started.
     find_java(os.environ)

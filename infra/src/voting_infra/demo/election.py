@@ -1,4 +1,4 @@
-"""Runs the election: stack up, services started, everything counted, everything compared."""
+"""The election: stack up, services started, everything counted, everything compared."""
 
 import json
 import os
@@ -29,8 +29,6 @@ from voting_infra.ports import free_ports
 from voting_infra.processes import Child, describe_exit
 from voting_infra.stack import open_stack
 from voting_infra.supervisor import Supervisor
-
-__all__ = ["ElectionFailed", "run_election"]
 
 POLL_SECONDS = 0.5
 STALL_SECONDS = 180.0

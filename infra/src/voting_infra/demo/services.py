@@ -9,8 +9,6 @@ from voting_infra.processes import Command
 from voting_infra.service_commands import service_command
 from voting_infra.stack import Stack
 
-__all__ = ["DemoOptions", "Services"]
-
 
 @attrs.frozen(kw_only=True)
 class DemoOptions:

@@ -10,8 +10,6 @@ from rich.table import Table
 
 from voting_core.operator.reconcile import Reconciliation
 
-__all__ = ["PhaseClock", "print_summary", "summarize"]
-
 PLACES = ("source", "postgres", "votes_topic", "aggregates")
 
 
@@ -20,7 +18,7 @@ def summarize(source: Mapping[str, Any], found: Reconciliation, seconds: float) 
 
     Args:
         source: The producer's report: votes, candidates by name, locations.
-        found: What the other places hold.
+        found: The counts of the other places.
         seconds: From the first voter to the last aggregate.
     """
     summary: dict[str, Any] = {

@@ -14,8 +14,6 @@ from voting_core.exceptions import FatalError
 from voting_core.kafka import position
 from voting_core.models import Coordinates
 
-__all__ = ["Batch", "PartitionReader", "generation_of"]
-
 POLL_SECONDS = 0.1
 """Time to wait for more records before deciding on those that have arrived."""
 

@@ -8,8 +8,6 @@ from voting_consumer.settings import ConsumerSettings
 from voting_core.service.cli import run_command
 from voting_core.service.settings import settings_options
 
-__all__ = ["cli", "main"]
-
 
 @click.group(name="voting-consumer")
 @click.version_option(package_name="voting-consumer")

@@ -22,8 +22,6 @@ from voting_core.database.migrations import check_schema
 from voting_core.models import Reason, Rejection, StoredVote
 from voting_core.rules import ChoiceDraw
 
-__all__ = ["DecidedRange", "Decider"]
-
 RETRY_SECONDS = 240.0
 """Shorter than max.poll.interval.ms (300 s): the consumer gives up before the group removes it."""
 

@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 import attrs
 
-__all__ = ["IdleTimer"]
-
 
 @attrs.define
 class IdleTimer:

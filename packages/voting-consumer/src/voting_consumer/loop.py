@@ -32,8 +32,6 @@ from voting_core.kafka import client_config, read_checkpoints
 from voting_core.service.health import Heartbeat
 from voting_core.service.progress_bar import LogProgress
 
-__all__ = ["BallotConsumer"]
-
 log = structlog.get_logger()
 
 

@@ -17,8 +17,6 @@ from voting_core.kafka import client_config
 from voting_core.serialization import encode_rejection, encode_vote
 from voting_core.service.settings import KafkaSettings
 
-__all__ = ["Publisher", "TransactionAborted"]
-
 TRANSACTION_SECONDS = 10
 """Longest time for which a consumer that dies in a transaction blocks `read_committed` readers."""
 

@@ -13,8 +13,6 @@ from voting_core.checkpoint import OutputPosition, PartitionCheckpoint
 from voting_core.exceptions import FatalError
 from voting_core.kafka import topic_ids
 
-__all__ = ["TopicIds", "await_stable_offsets", "find_topic_ids", "resume_points"]
-
 ATTEMPT_SECONDS = 15.0
 
 STABLE_SECONDS = 60.0

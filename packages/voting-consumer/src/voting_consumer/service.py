@@ -13,8 +13,6 @@ from voting_core.kafka import check_topics, connect_admin
 from voting_core.service.logging import configure_logging
 from voting_core.service.signals import StopSignal
 
-__all__ = ["run"]
-
 log = structlog.get_logger()
 
 

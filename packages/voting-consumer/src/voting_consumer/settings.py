@@ -15,8 +15,6 @@ from voting_core.service.settings import (
     PollSettings,
 )
 
-__all__ = ["ConsumerSettings"]
-
 
 @attrs.frozen
 class ConsumerSettings:

@@ -24,16 +24,6 @@ from voting_core.models import Coordinates, Reason, RegisteredVoter, Rejection, 
 from voting_core.rules import VOTING_AGE, ChoiceDraw, PollingHours, age_on
 from voting_core.serialization import decode_voter
 
-__all__ = [
-    "Ballot",
-    "BallotRecord",
-    "ElectionRules",
-    "duplicate_ballot",
-    "read_ballots",
-    "reject",
-    "validate",
-]
-
 HEAD_BYTES = 4096
 """Bytes of a rejected record that are kept as evidence."""
 

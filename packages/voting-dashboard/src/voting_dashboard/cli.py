@@ -12,8 +12,6 @@ from voting_core.service.settings import settings_options
 from voting_core.service.signals import StopRequested, StopSignal
 from voting_dashboard.settings import DashboardSettings
 
-__all__ = ["command", "main"]
-
 
 @click.command("voting-dashboard")
 @click.version_option(package_name="voting-dashboard")

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 
 from voting_dashboard.view_model import Candidate
 
-__all__ = ["OTHERS_COLOR", "candidate_colors"]
-
 OTHERS_COLOR = "#9a9a9a"
 """Color of several candidates taken together."""
 

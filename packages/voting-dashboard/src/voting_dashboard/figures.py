@@ -20,8 +20,6 @@ from voting_dashboard.colors import OTHERS_COLOR, candidate_colors
 from voting_dashboard.view_model import Candidate
 from voting_dashboard.wording import number, percent
 
-__all__ = ["bar_figure", "chart_images", "donut_figure", "group_others", "to_svg", "truncate"]
-
 MAX_BARS = 15
 """Most bars in a bar chart."""
 

@@ -8,8 +8,6 @@ import streamlit as st
 from voting_dashboard.view_model import Location
 from voting_dashboard.wording import UNKNOWN, escape_markdown, leader, number, percent
 
-__all__ = ["COLUMNS", "TablePage", "draw_location_table", "sort_locations", "table_page"]
-
 COLUMNS: dict[str, Callable[[Location], str | float | None]] = {
     "Location": lambda location: location.state.casefold(),
     "Votes": lambda location: location.votes,

@@ -25,8 +25,6 @@ from voting_dashboard.view_model import (
     vote_totals,
 )
 
-__all__ = ["Intervals", "Reader"]
-
 log = structlog.get_logger()
 
 

@@ -23,16 +23,6 @@ from voting_dashboard.reader import Reader
 from voting_dashboard.settings import DashboardSettings, PageSettings
 from voting_dashboard.sources import DatabaseRegisterSource, KafkaAggregateSource
 
-__all__ = [
-    "check_environment",
-    "check_port",
-    "configure",
-    "current_settings",
-    "page_url",
-    "serve",
-    "shared_reader",
-]
-
 SHUTDOWN_TIMEOUT = 3.0
 """Longest wait for open connections to close, in seconds."""
 

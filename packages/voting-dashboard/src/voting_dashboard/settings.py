@@ -5,8 +5,6 @@ import typed_settings as ts
 
 from voting_core.service.settings import DatabaseSettings, KafkaSettings, LogSettings
 
-__all__ = ["DashboardSettings", "PageSettings"]
-
 
 @attrs.frozen
 class PageSettings:

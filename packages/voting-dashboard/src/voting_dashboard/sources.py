@@ -24,14 +24,6 @@ from voting_core.service.settings import DatabaseSettings, KafkaSettings
 from voting_core.topics import AGGREGATES, VOTES
 from voting_dashboard.view_model import Candidate, VoterRegister
 
-__all__ = [
-    "AggregateRecord",
-    "AggregateSource",
-    "DatabaseRegisterSource",
-    "KafkaAggregateSource",
-    "RegisterSource",
-]
-
 REQUEST_TIMEOUT = 5.0
 """Longest wait for an answer of the brokers, in seconds."""
 

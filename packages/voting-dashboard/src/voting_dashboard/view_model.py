@@ -15,17 +15,6 @@ from voting_core.topics import (
     VOTES_PER_CANDIDATE_BY_LOCATION,
 )
 
-__all__ = [
-    "Candidate",
-    "Location",
-    "Results",
-    "Snapshot",
-    "VoteTotals",
-    "VoterRegister",
-    "election_results",
-    "vote_totals",
-]
-
 
 @attrs.frozen
 class Candidate:

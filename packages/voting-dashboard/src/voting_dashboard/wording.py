@@ -5,19 +5,6 @@ from datetime import UTC, datetime
 
 from voting_dashboard.view_model import Results, Snapshot
 
-__all__ = [
-    "UNKNOWN",
-    "age",
-    "escape_markdown",
-    "headline",
-    "join_names",
-    "leader",
-    "number",
-    "percent",
-    "problems",
-    "summary",
-]
-
 UNKNOWN = "–"
 """Shown in place of an unknown value."""
 

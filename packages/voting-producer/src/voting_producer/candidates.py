@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from voting_core.exceptions import InputError
 from voting_core.models import Candidate
 
-__all__ = ["DEFAULT_CANDIDATES", "candidate_id", "candidates_to_add"]
-
 DEFAULT_CANDIDATES = (
     Candidate(
         "nora-fields",

@@ -10,8 +10,6 @@ from voting_core.models import Candidate
 from voting_core.rules import VOTING_AGE, ChoiceDraw, age_on
 from voting_producer.sources import Registration
 
-__all__ = ["ExpectedTotals"]
-
 
 @attrs.define
 class ExpectedTotals:

@@ -24,15 +24,6 @@ from voting_producer.expected_totals import ExpectedTotals
 from voting_producer.sources import Registration, Source
 from voting_producer.throttle import Throttle
 
-__all__ = [
-    "BallotProducer",
-    "Times",
-    "VoterRegister",
-    "register_candidates",
-    "send_voters",
-    "take_batch",
-]
-
 
 class VoterRegister(Protocol):
     """Where candidates and voters are registered."""

@@ -5,8 +5,6 @@ from typing import Any
 from voting_producer.expected_totals import ExpectedTotals
 from voting_producer.pipeline import Times
 
-__all__ = ["build_report"]
-
 
 def build_report(totals: ExpectedTotals, times: Times, *, skipped: int) -> dict[str, Any]:
     """Return the report as a JSON object.

@@ -26,8 +26,6 @@ from voting_producer.sources.synthetic import SyntheticSource
 from voting_producer.throttle import Throttle
 from voting_producer.voter_register import PostgresVoterRegister
 
-__all__ = ["DEFAULT_VOTERS", "make_source", "run"]
-
 DEFAULT_VOTERS = 10_000
 """Ballots of a source that has no number of its own."""
 

@@ -11,8 +11,6 @@ from voting_core.service.health import HEARTBEAT_HELP
 from voting_core.service.settings import DatabaseSettings, DrawSettings, KafkaSettings, LogSettings
 from voting_producer.shards import Shard
 
-__all__ = ["ProducerSettings", "SourceName"]
-
 SourceName = Literal["results", "synthetic", "random-user"]
 
 

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 
 import attrs
 
-__all__ = ["WHOLE", "Shard"]
-
 _TEXT = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 
 

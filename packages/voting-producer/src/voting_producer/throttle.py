@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 import attrs
 
-__all__ = ["Throttle"]
-
 # Ten batches a second look steady at little cost.
 _BATCHES_PER_SECOND = 10
 

@@ -7,8 +7,6 @@ from voting_core.database.migrations import check_schema
 from voting_core.models import Candidate, Voter
 from voting_core.service.settings import DatabaseSettings
 
-__all__ = ["PostgresVoterRegister"]
-
 
 class PostgresVoterRegister:
     """Candidates and voters in PostgreSQL.

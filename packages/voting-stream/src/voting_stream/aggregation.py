@@ -10,8 +10,6 @@ from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from voting_core import topics
 
-__all__ = ["aggregate"]
-
 _VOTE = StructType(
     [
         StructField("candidate_id", StringType()),

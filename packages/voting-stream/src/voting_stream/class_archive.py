@@ -9,8 +9,6 @@ from pyspark.sql import SparkSession
 from voting_core.service.class_archive import ClassArchive
 from voting_core.service.java import Java
 
-__all__ = ["find_archive", "record_archive"]
-
 RECORD_SECONDS = 60.0
 
 log = structlog.get_logger()

@@ -8,8 +8,6 @@ from voting_core.service.cli import run_command
 from voting_core.service.settings import settings_options
 from voting_stream.settings import StreamSettings
 
-__all__ = ["cli", "main"]
-
 
 @click.group(name="voting-stream")
 @click.version_option(package_name="voting-stream")

@@ -7,8 +7,6 @@ from voting_core import topics
 from voting_stream.aggregation import aggregate
 from voting_stream.settings import AVAILABLE_NOW, StreamSettings
 
-__all__ = ["start_query"]
-
 
 def start_query(
     spark: SparkSession, settings: StreamSettings, votes_topic_id: str, checkpoint: str

@@ -19,8 +19,6 @@ from voting_stream.query import start_query
 from voting_stream.session import checkpoint_path, is_submitted, lock_checkpoint, start_session
 from voting_stream.settings import StreamSettings
 
-__all__ = ["run"]
-
 log = structlog.get_logger()
 
 

@@ -12,8 +12,6 @@ from pyspark.sql import SparkSession
 from voting_core.exceptions import FatalError
 from voting_stream.settings import StreamSettings
 
-__all__ = ["checkpoint_path", "is_submitted", "lock_checkpoint", "start_session"]
-
 LOCK_SECONDS = 60.0
 LOCAL = "local[*]"
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"

@@ -8,8 +8,6 @@ import typed_settings as ts
 from voting_core.service.health import HEARTBEAT_HELP
 from voting_core.service.settings import KafkaSettings, LogSettings
 
-__all__ = ["AVAILABLE_NOW", "StreamSettings"]
-
 AVAILABLE_NOW = "available-now"
 
 

@@ -33,7 +33,7 @@ class Java:
     Attributes:
         path: The `java` program.
         version: Its feature release: 17 for 17.0.15, 8 for 1.8.0.
-        build: All that it says about its version, which tells two builds apart.
+        build: The output of `java -version`, which distinguishes two builds.
     """
 
     path: Path
@@ -80,8 +80,8 @@ def find_java(environ: Mapping[str, str]) -> Java:
         raise JavaError(f"{path} ({origin}) does not run: {error}; {_INSTALL}") from error
     version = parse_version(answer.stderr)
     if answer.returncode or version is None:
-        said = " ".join(answer.stderr.split())[:200] or f"exit status {answer.returncode}"
-        raise JavaError(f"{path} ({origin}) tells no version ({said}); {_INSTALL}")
+        output = " ".join(answer.stderr.split())[:200] or f"exit status {answer.returncode}"
+        raise JavaError(f"{path} ({origin}) prints no version ({output}); {_INSTALL}")
     if version not in _VERSIONS:
         raise JavaError(f"{path} ({origin}) is Java {version}; {_INSTALL}")
     return Java(path, version, answer.stderr)

@@ -1,7 +1,5 @@
 """Tables of name and address parts; they refer to no real person."""
 
-__all__ = ["CITIES", "FEMALE_NAMES", "MALE_NAMES", "STREETS", "SURNAMES"]
-
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())

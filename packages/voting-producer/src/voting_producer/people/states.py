@@ -2,8 +2,6 @@
 
 import attrs
 
-__all__ = ["COUNTRY", "STATES", "State", "find_state"]
-
 COUNTRY = "United States"
 
 

@@ -13,15 +13,6 @@ from voting_core.models import Address, Voter
 from voting_producer.people.names import CITIES, FEMALE_NAMES, MALE_NAMES, STREETS, SURNAMES
 from voting_producer.people.states import STATES, State
 
-__all__ = [
-    "DIGEST_BYTES",
-    "REFERENCE_DAY",
-    "invent_voter",
-    "sample_age",
-    "sample_state",
-    "sample_turnout",
-]
-
 DIGEST_BYTES = 48
 """Length of the digest of a voter; the first 16 bytes are the voter_id."""
 

@@ -13,8 +13,6 @@ from voting_producer.shards import WHOLE, Shard
 from voting_producer.sources import Registration
 from voting_producer.sources.random_user_api import MAX_PAGE, RandomUserApi
 
-__all__ = ["MalformedPersonError", "RandomUserSource", "voter_from"]
-
 # Core refuses longer ids; those of the API have 36 characters.
 _MAX_ID_LENGTH = 256
 

@@ -22,8 +22,6 @@ from voting_producer.sources.random_user_retries import (
     parse_retry_after,
 )
 
-__all__ = ["MAX_PAGE", "MAX_PAGE_SIZE", "ApiError", "RandomUserApi"]
-
 VERSION = "1.4"
 MAX_PAGE_SIZE = 5000
 MAX_PAGE = 10_000

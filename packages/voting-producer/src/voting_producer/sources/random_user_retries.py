@@ -9,14 +9,6 @@ from typing import Literal
 import attrs
 import structlog
 
-__all__ = [
-    "RateLimitedError",
-    "RequestFailedError",
-    "RetryLimits",
-    "RetrySchedule",
-    "parse_retry_after",
-]
-
 log = structlog.get_logger()
 
 

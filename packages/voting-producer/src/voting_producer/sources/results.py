@@ -13,8 +13,6 @@ from voting_producer.shards import WHOLE, Shard
 from voting_producer.sources import Registration
 from voting_producer.sources.results_file import ResultRow, ResultsFile
 
-__all__ = ["ResultsSource", "voters_per_row"]
-
 
 def voters_per_row(rows: Iterable[ResultRow], scale: int) -> Iterator[tuple[ResultRow, int]]:
     """Yield each row with its number of voters.

@@ -16,8 +16,6 @@ import attrs
 
 from voting_core.exceptions import InputError
 
-__all__ = ["ResultRow", "ResultsFile", "read_results"]
-
 _NEEDED = ("state", "candidate", "candidatevotes")
 _SELECTORS = ("year", "office")
 _USED = (*_NEEDED, "party", *_SELECTORS)

@@ -16,8 +16,6 @@ from voting_producer.people import (
 from voting_producer.shards import WHOLE, Shard
 from voting_producer.sources import Registration
 
-__all__ = ["SyntheticSource"]
-
 
 @attrs.define
 class SyntheticSource:
