@@ -391,21 +391,20 @@ def test_any_valid_ballot_may_be_the_one_that_counts(counted: Election) -> None:
 
 def test_watch_repeats_the_check_until_interrupted(counted: Election) -> None:
     """It prints a line each time while everything agrees; an interrupt ends it with exit code 0."""
-    watching = subprocess.Popen(
+    with subprocess.Popen(
         [SCRIPTS / "voting", "reconcile", "--watch", "0.1"],
         env=counted.environment(),
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
-        assert watching.stdout is not None
-        for _ in range(2):
-            assert watching.stdout.readline().endswith(
-                "42 records, 36 votes, 6 rejections: voters_topic, postgres, votes_topic, "
-                "aggregates, rejected_votes_topic agree\n"
-            )
-        watching.send_signal(signal.SIGINT)
-        assert watching.wait(30) == 0
-    finally:
-        watching.kill()
-        watching.wait()
+    ) as watching:
+        try:
+            assert watching.stdout is not None
+            for _ in range(2):
+                assert watching.stdout.readline().endswith(
+                    "42 records, 36 votes, 6 rejections: voters_topic, postgres, votes_topic, "
+                    "aggregates, rejected_votes_topic agree\n"
+                )
+            watching.send_signal(signal.SIGINT)
+            assert watching.wait(30) == 0
+        finally:
+            watching.kill()

@@ -142,6 +142,12 @@ def records_across_a_rebalance(consumer: FakeConsumer) -> list[FakeMessage]:
     return [FakeMessage(5), FakeMessage(6)]
 
 
+def records_after_a_revocation(consumer: FakeConsumer) -> list[FakeMessage]:
+    """A poll that returns records of a partition that now belongs to another member."""
+    consumer.callbacks["on_lost"](consumer, [TopicPartition("voters_topic", 0)])
+    return [FakeMessage(5)]
+
+
 @attrs.frozen
 class Run:
     """What a consumer did in a number of polls."""
@@ -183,6 +189,12 @@ def test_a_batch_polled_across_a_rebalance_is_dropped(monkeypatch: pytest.Monkey
     run = run_steps(monkeypatch, joining, records_across_a_rebalance, records(5, 6))
     assert run.decided == [[5, 6]]
     assert run.assigned == [[5], [5], [5]]
+
+
+def test_a_batch_of_a_revoked_partition_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member without partitions has nothing to resume."""
+    run = run_steps(monkeypatch, joining, records_after_a_revocation)
+    assert run == Run(decided=[], published=[], assigned=[[5]])
 
 
 def test_an_aborted_batch_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,12 @@
 
 import itertools
 import json
+from typing import Any
 
-from voting_core.aggregates import AggregateView, RegressedTotal
+import pytest
+
+from voting_core.aggregates import AGGREGATE_FIELDS, AggregateView, RegressedTotal, check_total
+from voting_core.exceptions import SerializationError
 
 TOPIC = "aggregated_turnout_by_location"
 
@@ -49,3 +53,20 @@ def test_a_last_total_below_the_highest_is_reported() -> None:
     assert view.regressed() == [RegressedTotal(TOPIC, b"Ohio", last=1, highest=3)]
     view.apply(*record("Ohio", 3))
     assert view.regressed() == []
+
+
+def total_of(topic: str, **changes: Any) -> dict[str, Any]:
+    """Return a record of a topic, with some fields changed."""
+    fields = {name: kind(1) for name, kind in AGGREGATE_FIELDS[topic].items()}
+    return {**fields, "total_votes": 1, "votes_topic_id": "now", **changes}
+
+
+@pytest.mark.parametrize("topic", AGGREGATE_FIELDS)
+def test_every_field_of_a_total_is_checked(topic: str) -> None:
+    """A missing field, or one of another type, is named; true is not a number."""
+    check_total(topic, total_of(topic))
+    for name, value in total_of(topic).items():
+        expected = "text" if isinstance(value, str) else "whole number"
+        for wrong in (None, True, 1.5):
+            with pytest.raises(SerializationError, match=f"{name}: expected a {expected}"):
+                check_total(topic, total_of(topic, **{name: wrong}))

@@ -1,17 +1,21 @@
 """Requests to brokers that are unreachable or fail over."""
 
 from concurrent.futures import Future
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import attrs
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
 
 from voting_core import topics
-from voting_core.exceptions import UnreachableError
+from voting_core.exceptions import TopicError, UnreachableError
 from voting_core.kafka import (
     admin,
     connect_admin,
+    create_topics,
+    delete_topics,
     topic_ids,
 )
 from voting_core.service.settings import KafkaSettings
@@ -79,3 +83,67 @@ def test_other_errors_are_not_retried() -> None:
     with pytest.raises(KafkaException):
         topic_ids(brokers, [topics.VOTES])  # type: ignore[arg-type]
     assert brokers.requests == 1
+
+
+def test_a_missing_topic_is_named() -> None:
+    """The message says which command creates it."""
+    brokers = Brokers(refreshes=1, failure=KafkaError.UNKNOWN_TOPIC_OR_PART)
+    with pytest.raises(TopicError, match="votes_topic does not exist; `voting init` creates it"):
+        topic_ids(cast(AdminClient, brokers), [topics.VOTES])
+
+
+@attrs.define
+class Controller:
+    """An admin client of a controller, and of brokers whose metadata never changes.
+
+    Attributes:
+        known: The names of the topics in the metadata.
+        failure: Error code of every change.
+    """
+
+    known: tuple[str, ...] = ()
+    failure: int | None = None
+
+    def create_topics(self, new: list[Any], **_: Any) -> dict[str, "Future[None]"]:
+        """Return the outcome of each creation."""
+        return {topic.topic: self._outcome() for topic in new}
+
+    def delete_topics(self, names: list[str], **_: Any) -> dict[str, "Future[None]"]:
+        """Return the outcome of each deletion."""
+        return {name: self._outcome() for name in names}
+
+    def list_topics(self, **_: Any) -> SimpleNamespace:
+        """Return the metadata."""
+        topic = SimpleNamespace(error=None, partitions={0: None})
+        return SimpleNamespace(topics=dict.fromkeys(self.known, topic))
+
+    def _outcome(self) -> "Future[None]":
+        future: Future[None] = Future()
+        if self.failure is None:
+            future.set_result(None)
+        else:
+            future.set_exception(KafkaException(KafkaError(self.failure)))
+        return future
+
+
+def test_a_topic_that_does_not_appear_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service must not start before the brokers know its topics."""
+    monkeypatch.setattr(admin, "REQUEST_SECONDS", 0.2)
+    with pytest.raises(TopicError, match="votes_topic does not exist after"):
+        create_topics(cast(AdminClient, Controller()), [topics.VOTES], partitions=1, replication=1)
+
+
+def test_a_topic_that_does_not_disappear_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A topic must not be created again before the brokers have deleted it."""
+    monkeypatch.setattr(admin, "REQUEST_SECONDS", 0.2)
+    with pytest.raises(TopicError, match="votes_topic still exists after"):
+        delete_topics(cast(AdminClient, Controller(known=("votes_topic",))), [topics.VOTES])
+
+
+def test_a_refused_change_is_an_error() -> None:
+    """Only a topic that exists already, or is gone already, is no error."""
+    refusing = cast(AdminClient, Controller(failure=KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    with pytest.raises(KafkaException):
+        create_topics(refusing, [topics.VOTES], partitions=1, replication=1)
+    with pytest.raises(KafkaException):
+        delete_topics(refusing, [topics.VOTES])

@@ -111,5 +111,6 @@ def test_signal_ends_the_wait_for_the_api() -> None:
             ending.cancel()
             process.kill()
             process.wait()
+            process.stderr.close()
     assert "stopped before the first voter" in rest
     assert "Traceback" not in rest
