@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mutations.copied_tree import TestRunError, copied_tree
 from mutations.removal import RemovalError, remove_rule
@@ -37,7 +38,7 @@ def main(names: Sequence[str]) -> None:
             result = "\n".join(red) or "none"
         if not red:
             untested.append(rule.name)
-        table.add_row(rule.rule, result)
+        table.add_row(Text(rule.rule), Text(result))
         click.echo(result)
     Console().print(table)
     if untested:
