@@ -12,8 +12,6 @@ import attrs
 
 from voting_core.service.java import Java
 
-__all__ = ["ClassArchive"]
-
 
 @attrs.frozen
 class ClassArchive:

@@ -10,8 +10,6 @@ import attrs
 
 from voting_core.exceptions import JavaError
 
-__all__ = ["QUIET_OPTIONS", "Java", "find_java", "parse_version"]
-
 # Spark 4 and Kafka 4 ask for 17; what Spark's Hadoop asks of Java is refused from 23 on
 # (HADOOP-19212).
 _VERSIONS = range(17, 23)

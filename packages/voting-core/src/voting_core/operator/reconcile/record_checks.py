@@ -82,15 +82,6 @@ REJECTIONS = PublishedTable(
     repeated_figure=f"rejections of record {_SOURCE_RECORD}",
 )
 
-MISMATCH_TABLES = (
-    "mismatched_votes",
-    "mismatched_rejections",
-    "repeated_votes",
-    "repeated_rejections",
-    "mismatched_decisions",
-)
-"""The tables that the checks create."""
-
 
 def columns(alias: str, fields: Sequence[str], prefix: str = "") -> str:
     """Return a select list of an alias's columns, renamed with a prefix if there is one."""

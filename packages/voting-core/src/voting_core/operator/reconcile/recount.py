@@ -30,9 +30,6 @@ from voting_core.operator.reconcile.watermark import DECIDED_REJECTIONS, DECIDED
 from voting_core.operator.vote_counts import VoteCounts, count_rejections, count_votes
 from voting_core.rules import VOTING_AGE
 
-RECOUNT_TABLES = ("recounted", "uncounted", "wrong_votes", "wrong_rejections")
-"""The tables that the recount creates."""
-
 Row = dict[str, Any]
 
 _FIELDS = ("voter_id", "candidate_id", "state", "gender", "age", "voting_time")

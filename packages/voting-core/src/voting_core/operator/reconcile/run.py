@@ -1,8 +1,5 @@
 """A reconciliation: read all data stores in an order that allows comparing them, and compare."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import attrs
 import psycopg
 from confluent_kafka.admin import AdminClient
@@ -26,7 +23,7 @@ from voting_core.operator.reconcile.count_checks import (
 )
 from voting_core.operator.reconcile.differences import Difference, Findings
 from voting_core.operator.reconcile.outcome import InFlight, Reconciliation
-from voting_core.operator.reconcile.recount import RECOUNT_TABLES, check_recount
+from voting_core.operator.reconcile.recount import check_recount
 from voting_core.operator.reconcile.watermark import partition_watermarks, store_watermarks
 from voting_core.operator.staging import (
     StagedRecords,
@@ -45,16 +42,6 @@ from voting_core.operator.vote_counts import (
 )
 from voting_core.rules import ChoiceDraw, PollingHours
 from voting_core.service.settings import DrawSettings, KafkaSettings
-
-TABLES = (
-    "watermarks",
-    "tallied",
-    "staged_ballots",
-    "staged_votes",
-    "staged_rejections",
-    *record_checks.MISMATCH_TABLES,
-    *RECOUNT_TABLES,
-)
 
 _UNTALLIED = (
     "staged_votes s LEFT JOIN tallied t ON t.partition = s.record_partition"
@@ -106,19 +93,13 @@ def reconcile(
         timeout: Seconds without change after which incomplete aggregates are compared as they are,
             instead of as being written.
     """
-    with temporary_tables(conn, *TABLES):
+    with temporary_tables(conn):
         contents = _read_kafka(settings, admin, conn, recount, timeout)
-        with _consistent_view(conn):
+        with repeatable_read(conn):
+            # Allows joins of millions of rows in few passes.
+            conn.execute("SET LOCAL work_mem = '64MB'")
+            conn.execute("SET LOCAL jit = off")
             return _compare(admin, conn, contents, deep=recount is not None)
-
-
-@contextmanager
-def _consistent_view(conn: psycopg.Connection) -> Iterator[None]:
-    with repeatable_read(conn):
-        # Allows joins of millions of rows in few passes.
-        conn.execute("SET LOCAL work_mem = '64MB'")
-        conn.execute("SET LOCAL jit = off")
-        yield
 
 
 def _read_kafka(

@@ -85,12 +85,12 @@ def write_bundle(
     for name, content in result_files(canvass, totals).items():
         with _new_file(directory / name) as file:
             file.write(content)
-    files = [_file_entry(directory / name) for name in FILES]
+    files = [file_entry(directory / name) for name in FILES]
     manifest = build_manifest(canvass, totals, rejected, coverage, files)
     with _new_file(directory / MANIFEST) as file:
         file.write(encode_manifest(manifest))
     _sync_directory(directory)
-    return Bundle(manifest, _file_entry(directory / MANIFEST).sha256, totals)
+    return Bundle(manifest, file_entry(directory / MANIFEST).sha256, totals)
 
 
 @contextmanager
@@ -101,7 +101,8 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
         os.fsync(file.fileno())
 
 
-def _file_entry(path: Path) -> FileEntry:
+def file_entry(path: Path) -> FileEntry:
+    """Return a file's entry in the manifest."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return FileEntry(path.name, file.tell(), digest)

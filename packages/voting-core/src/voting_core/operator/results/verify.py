@@ -21,6 +21,7 @@ from voting_core.operator.results.bundle import (
     REJECTIONS,
     REJECTIONS_COLUMNS,
     VOTE_LOG,
+    file_entry,
     result_files,
 )
 from voting_core.operator.results.canonical import first_difference
@@ -137,16 +138,14 @@ def _read(path: Path) -> bytes:
 def _digest_defects(directory: Path, entries: Iterable[FileEntry]) -> Iterator[Defect]:
     for entry in entries:
         try:
-            with (directory / entry.name).open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                size = file.tell()
+            found = file_entry(directory / entry.name)
         except OSError as error:
             yield Defect(entry.name, f"cannot be read: {error.strerror}")
             continue
-        if size != entry.size:
-            yield Defect(entry.name, f"has {size:,} bytes, the manifest has {entry.size:,}")
-        elif digest != entry.sha256:
-            yield Defect(entry.name, f"has SHA-256 {digest}, the manifest has {entry.sha256}")
+        if found.size != entry.size:
+            yield Defect(entry.name, f"has {found.size:,} bytes, the manifest has {entry.size:,}")
+        elif found.sha256 != entry.sha256:
+            yield Defect(entry.name, f"has SHA-256 {found.sha256}, the manifest has {entry.sha256}")
 
 
 def _content_defects(directory: Path, manifest: Manifest) -> Iterator[Defect]:
