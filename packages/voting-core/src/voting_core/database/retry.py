@@ -9,7 +9,7 @@ import stamina
 import structlog
 
 from voting_core.database.connection import connect, describe
-from voting_core.exceptions import UnreachableError
+from voting_core.exceptions import UnreachableError, one_line
 from voting_core.service.settings import DatabaseSettings
 
 T = TypeVar("T")
@@ -93,7 +93,7 @@ class RetryingConnection:
                     return self._attempt(work)
         except psycopg.OperationalError as error:
             address = describe(self._settings)
-            raise UnreachableError(f"lost PostgreSQL at {address}: {_one_line(error)}") from error
+            raise UnreachableError(f"lost PostgreSQL at {address}: {one_line(error)}") from error
         raise AssertionError("a retry ends with a result or an error")
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class RetryingConnection:
             return work(self._connection)
         except self._transient as error:
             log.warning(
-                "database unavailable", database=describe(self._settings), error=_one_line(error)
+                "database unavailable", database=describe(self._settings), error=one_line(error)
             )
             self.close()
             raise
@@ -125,7 +125,3 @@ class RetryingConnection:
             connection.close()
             raise
         return connection
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -61,10 +62,8 @@ def read_to_end(
     }
     if not remaining:
         return
-    consumer = open_reader(
-        settings, [TopicPartition(topic, p, offsets.start) for p, offsets in remaining.items()]
-    )
-    try:
+    assignment = [TopicPartition(topic, p, offsets.start) for p, offsets in remaining.items()]
+    with closing(open_reader(settings, assignment)) as consumer:
         deadline = time.monotonic() + timeout
         while remaining:
             # consume() waits the whole time unless the batch is full, even at the topic's end.
@@ -91,8 +90,6 @@ def read_to_end(
                     raise KafkaException(error)
                 if partition in remaining and reached >= remaining[partition].end:
                     del remaining[partition]
-    finally:
-        consumer.close()
 
 
 def position(message: Message) -> tuple[int, int]:

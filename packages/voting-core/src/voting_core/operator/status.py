@@ -12,7 +12,7 @@ from voting_core.aggregates import AggregateView
 from voting_core.checkpoint import decode_checkpoint
 from voting_core.kafka import offset_ranges, read_to_end, topic_ids
 from voting_core.operator.coverage import CountedPartition, Coverage
-from voting_core.operator.vote_counts import count_rejections
+from voting_core.operator.vote_counts import count_rejections, select_number
 from voting_core.service.settings import KafkaSettings
 
 
@@ -109,9 +109,8 @@ def pipeline_status(
     settings: KafkaSettings, admin: AdminClient, conn: psycopg.Connection
 ) -> PipelineStatus:
     """Read the state of the pipeline from Kafka and PostgreSQL."""
-    row = conn.execute("SELECT count(*) FROM voters").fetchone()
     return PipelineStatus(
-        registered=row[0] if row else 0,
+        registered=select_number(conn, "voters"),
         votes=stored_votes(conn),
         rejected=count_rejections(conn),
         kafka=kafka_status(settings, admin),
@@ -120,5 +119,4 @@ def pipeline_status(
 
 def stored_votes(conn: psycopg.Connection) -> int:
     """Return the number of accepted votes in the database."""
-    row = conn.execute("SELECT count(*) FROM votes").fetchone()
-    return int(row[0]) if row else 0
+    return select_number(conn, "votes")

@@ -160,6 +160,17 @@ def count_rejections(conn: psycopg.Connection, source: str = "rejections") -> di
     return dict(rows.fetchall())
 
 
+def select_number(
+    conn: psycopg.Connection,
+    source: str,
+    number: str = "count(*)",
+    values: Mapping[str, Any] | None = None,
+) -> int:
+    """Return an aggregate over a FROM operand; by default, the number of rows."""
+    row = conn.execute(f"SELECT {number} FROM {source}".encode(), values).fetchone()
+    return int(row[0]) if row else 0
+
+
 def candidate_names(candidates: Iterable[NamedCandidate]) -> dict[str, str]:
     """Return each candidate's name by id."""
     return {candidate_id: name for candidate_id, name, _ in candidates}

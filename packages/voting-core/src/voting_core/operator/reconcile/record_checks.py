@@ -18,6 +18,7 @@ from voting_core.operator.reconcile.differences import (
     compare_groups,
 )
 from voting_core.operator.reconcile.watermark import DECIDED_REJECTIONS, DECIDED_VOTES
+from voting_core.operator.vote_counts import select_number
 
 Row = dict[str, Any]
 
@@ -261,17 +262,6 @@ def add_rows(
         query = f"SELECT * FROM {source} ORDER BY {', '.join(order)} LIMIT {MAX_NAMED}"
         cursor.execute(query.encode(), values)
         findings.add(kind, map(describe, cursor), number)
-
-
-def select_number(
-    conn: psycopg.Connection,
-    source: str,
-    number: str = "count(*)",
-    values: Mapping[str, Any] | None = None,
-) -> int:
-    """Return an aggregate over a FROM operand; by default, the number of rows."""
-    row = conn.execute(f"SELECT {number} FROM {source}".encode(), values).fetchone()
-    return int(row[0]) if row else 0
 
 
 def unequal_fields(row: Row, fields: Sequence[str], prefix: str, where: str) -> str:

@@ -20,14 +20,14 @@ from voting_core.operator.reconcile.differences import (
     compare_counts,
     compare_groups,
 )
-from voting_core.operator.reconcile.record_checks import (
-    add_rows,
-    columns,
-    select_number,
-    unequal_fields,
-)
+from voting_core.operator.reconcile.record_checks import add_rows, columns, unequal_fields
 from voting_core.operator.reconcile.watermark import DECIDED_REJECTIONS, DECIDED_VOTES
-from voting_core.operator.vote_counts import VoteCounts, count_rejections, count_votes
+from voting_core.operator.vote_counts import (
+    VoteCounts,
+    count_rejections,
+    count_votes,
+    select_number,
+)
 from voting_core.rules import VOTING_AGE
 
 Row = dict[str, Any]

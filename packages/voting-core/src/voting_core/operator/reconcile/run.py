@@ -115,9 +115,9 @@ def _read_kafka(
 
     # The totals and checkpoints come first, so that the logs contain everything they cover.
     totals, is_settled = settled(lambda: read_totals(settings, admin, votes_id), timeout)
-    starts = {p: offsets.start for p, offsets in offset_ranges(admin, topics.VOTERS.name).items()}
+    partitions = offset_ranges(admin, topics.VOTERS.name)
     checkpoints = read_checkpoints(settings, admin, voters_id)
-    watermarks = partition_watermarks(starts, checkpoints, votes_id, rejected_id)
+    watermarks = partition_watermarks(partitions, checkpoints, votes_id, rejected_id)
     store_watermarks(conn, voters_id, watermarks)
     _store_tallied(conn, totals)
     ballot_records = read_to_end(settings, admin, topics.VOTERS.name)

@@ -6,7 +6,7 @@ every published record is found there. Decisions beyond the watermark are in fli
 published or not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 import psycopg
@@ -37,7 +37,7 @@ class PartitionWatermark:
 
 
 def partition_watermarks(
-    partitions: Mapping[int, int],
+    partitions: Iterable[int],
     checkpoints: Mapping[int, PartitionCheckpoint],
     votes_topic_id: str,
     rejected_topic_id: str,
@@ -55,7 +55,7 @@ def partition_watermarks(
         return output.next_offset if output.topic_id == topic_id else 0
 
     watermarks = dict.fromkeys(partitions, PartitionWatermark(0, 0, 0))
-    for partition in partitions.keys() & checkpoints.keys():
+    for partition in watermarks.keys() & checkpoints.keys():
         votes, rejected = checkpoints[partition].votes, checkpoints[partition].rejected_votes
         watermarks[partition] = PartitionWatermark(
             published(votes, votes_topic_id),
