@@ -26,10 +26,6 @@ def describe(settings: DatabaseSettings) -> str:
 def connect(settings: DatabaseSettings, *, application: str = "voting") -> psycopg.Connection:
     """Return a new connection in autocommit mode, with UTC as its time zone.
 
-    Args:
-        settings: The database's URL.
-        application: Name shown in `pg_stat_activity`.
-
     Raises:
         UnreachableError: The server is unreachable for 10 s, or refuses the login.
         InputError: The URL is malformed.
@@ -56,11 +52,7 @@ def connect(settings: DatabaseSettings, *, application: str = "voting") -> psyco
 
 @contextmanager
 def repeatable_read(connection: psycopg.Connection) -> Iterator[None]:
-    """Run a transaction whose statements all see the tables at one point in time.
-
-    Args:
-        connection: A connection in autocommit mode, outside a transaction.
-    """
+    """Run a transaction, not within another, whose statements see one state of the tables."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         yield

@@ -50,7 +50,7 @@ class RetryingConnection:
         Args:
             settings: The database's URL.
             application: Name shown in `pg_stat_activity`.
-            policy: How long `run` waits for an unavailable database.
+            policy: Limits of the retries in `run`.
             should_stop: Called before each further attempt; True gives up.
             retry_on: Errors to retry in addition to connection errors.
             prepare: Called with each new connection.
@@ -71,10 +71,7 @@ class RetryingConnection:
         self._connection: psycopg.Connection | None = self._connect()
 
     def run(self, work: Callable[[psycopg.Connection], T]) -> T:
-        """Return the result of a function, repeated until it succeeds.
-
-        Args:
-            work: An idempotent function of the connection.
+        """Return the result of an idempotent function, repeated until it succeeds.
 
         Raises:
             UnreachableError: The database remained unavailable, or the process has to stop.

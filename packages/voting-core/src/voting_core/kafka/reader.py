@@ -46,12 +46,6 @@ def read_to_end(
     an open transaction may be committed already. The reader waits for the open transaction, which
     the transaction timeout bounds.
 
-    Args:
-        settings: The bootstrap servers.
-        admin: An admin client of the same cluster.
-        topic: The topic; all its partitions are read.
-        timeout: Seconds without a record after which the read fails.
-
     Raises:
         UnreachableError: No record arrived for `timeout` seconds before the end was reached.
     """

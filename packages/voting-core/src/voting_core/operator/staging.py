@@ -44,11 +44,7 @@ class StagedRecords:
 
 @attrs.frozen
 class StagedVotes(StagedRecords):
-    """The result of staging `votes_topic`.
-
-    Attributes:
-        candidates: Number of records by candidate, as the records name it.
-    """
+    """The result of staging `votes_topic`, with the number of records by candidate."""
 
     candidates: Mapping[NamedCandidate, int] = attrs.field(kw_only=True)
 

@@ -22,7 +22,6 @@ class KafkaStatus:
 
     Attributes:
         waiting: Offsets of `voters_topic` whose decisions are not published.
-        coverage: The records that are published and counted.
         tallied_at: When the newest aggregate was written, in seconds since 1970.
     """
 
@@ -51,14 +50,7 @@ class KafkaStatus:
 
 @attrs.frozen
 class PipelineStatus:
-    """The state of the pipeline; while it runs, the figures are of slightly different times.
-
-    Attributes:
-        registered: Registered voters.
-        votes: Accepted votes in the database.
-        rejected: Rejections in the database by reason.
-        kafka: The state according to Kafka.
-    """
+    """The state of the pipeline; while it runs, the figures are of slightly different times."""
 
     registered: int
     votes: int

@@ -19,9 +19,7 @@ INTERRUPTED = 130
 def run_command(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
     """Run a click command and exit; expected errors are shown without a traceback.
 
-    Args:
-        command: The command, whose callback returns None or an exit code.
-        args: Arguments; by default those of the process.
+    The callback of the command returns None or an exit code.
     """
     name = command.name or "voting"
     try:

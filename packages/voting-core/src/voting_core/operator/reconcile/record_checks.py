@@ -176,12 +176,8 @@ def check_decisions(
 ) -> None:
     """Compare the records of `voters_topic` below the watermark with the decisions on them.
 
-    Args:
-        conn: The connection.
-        findings: Collects the differences.
-        voters_topic_id: Id of the topic.
-        ends: The end of each partition, read after the transaction began. A decision on a record
-            beyond it is an error.
+    `ends` is the end of each partition, read after the transaction began. A decision on a record
+    beyond it is an error.
     """
     numbers = {
         "voters_topic": _count_by_partition(conn, f"({_READ}) AS b", "record_partition"),
@@ -246,14 +242,7 @@ def add_rows(
 ) -> None:
     """Add every row of a FROM operand to the findings, the first ones as differences.
 
-    Args:
-        conn: The connection.
-        findings: Collects the differences.
-        kind: What the differences have in common.
-        source: The FROM operand, with parameters.
-        order: Columns to order the rows by.
-        describe: Returns a row as a difference.
-        values: The parameters.
+    `values` are the parameters in `source`.
     """
     number = select_number(conn, source, values=values)
     if not number:

@@ -97,10 +97,7 @@ def check_recount(
 ) -> tuple[VoteCounts, dict[str, int]]:
     """Recount the staged ballots below the watermark, and check every decision on them.
 
-    Args:
-        conn: A connection with the tables `staged_ballots`, by `stage_ballots`, and `watermarks`.
-        postgres: The table `votes`.
-        findings: Collects the differences.
+    Requires the tables `staged_ballots`, by `stage_ballots`, and `watermarks`.
 
     Returns:
         The correct counts of votes, and of rejections by reason.

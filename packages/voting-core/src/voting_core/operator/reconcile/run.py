@@ -51,12 +51,7 @@ _UNTALLIED = (
 
 @attrs.frozen
 class RecountRules:
-    """The rules of a recount.
-
-    Attributes:
-        draw: How the choice is drawn for a ballot without one.
-        hours: When ballots may be cast.
-    """
+    """The rules of a recount."""
 
     draw: DrawSettings
     hours: PollingHours
@@ -84,14 +79,11 @@ def reconcile(
 ) -> Reconciliation:
     """Compare all data stores that hold votes or rejections, during the count or after it.
 
-    Args:
-        settings: The bootstrap servers.
-        admin: An admin client of the same cluster.
-        conn: A connection in autocommit mode, outside a transaction. Records are staged in its
-            temporary tables, so that memory does not grow with the number of votes.
-        recount: Recount the ballots by these rules as well.
-        timeout: Seconds without change after which incomplete aggregates are compared as they are,
-            instead of as being written.
+    Records are staged in temporary tables, so that memory does not grow with the number of votes.
+    The connection is in autocommit mode; all its temporary tables are dropped at the end.
+
+    Aggregates that are incomplete, but have not changed for `timeout` seconds, are compared as they
+    are. Others are treated as being written. The ballots are recounted if there are rules for it.
     """
     with temporary_tables(conn):
         contents = _read_kafka(settings, admin, conn, recount, timeout)

@@ -42,13 +42,9 @@ def partition_watermarks(
     votes_topic_id: str,
     rejected_topic_id: str,
 ) -> dict[int, PartitionWatermark]:
-    """Return the watermark of each partition.
+    """Return the watermark of each partition; a position in a former output topic does not count.
 
-    Args:
-        partitions: First offset of each partition of `voters_topic`.
-        checkpoints: The checkpoints by partition.
-        votes_topic_id: Id of the current `votes_topic`; positions in another one do not count.
-        rejected_topic_id: Id of the current `rejected_votes_topic`, likewise.
+    `partitions` are the numbers of the partitions of `voters_topic`.
     """
 
     def published(output: OutputPosition, topic_id: str) -> int:

@@ -40,13 +40,7 @@ REJECTIONS_COLUMNS = ("reason", "records")
 
 @attrs.frozen
 class Bundle:
-    """A bundle that was written.
-
-    Attributes:
-        manifest: The manifest.
-        manifest_sha256: SHA-256 of the manifest's file, in hexadecimal.
-        totals: The totals of the vote log.
-    """
+    """A bundle that was written, with the SHA-256 of the manifest's file in hexadecimal."""
 
     manifest: Manifest
     manifest_sha256: str
@@ -71,14 +65,9 @@ def write_bundle(
     rejected: Mapping[Partition, PartitionCount],
     coverage: Coverage,
 ) -> Bundle:
-    """Write a bundle's files, in memory that does not grow with the number of votes.
+    """Write a bundle's files into an empty directory.
 
-    Args:
-        directory: An empty directory.
-        canvass: The data of the results.
-        votes: The votes, in the order of their voter_ids.
-        rejected: The rejections by partition of `voters_topic`.
-        coverage: The records that are published and counted, according to Kafka.
+    The votes come in the order of their voter_ids; memory does not grow with their number.
     """
     with _new_file(directory / VOTE_LOG) as file:
         totals = write_votes(file, votes)

@@ -42,13 +42,7 @@ MAX_FILE_BYTES = 512 * 1024 * 1024
 
 @attrs.frozen
 class Defect:
-    """A defect of a bundle.
-
-    Attributes:
-        file: Name of the file.
-        what: What is wrong.
-        line: The line, counted from 1 (in the vote log, after decompression), or None.
-    """
+    """A defect of a bundle; lines count from 1, in the vote log after decompression."""
 
     file: str
     what: str
@@ -77,10 +71,8 @@ class Verification:
 def verify_bundle(directory: Path, manifest_sha256: str | None = None) -> Verification:
     """Verify a bundle.
 
-    Args:
-        directory: The bundle's directory.
-        manifest_sha256: The manifest's SHA-256 as published, in hexadecimal. Without it, a
-            consistent forgery of the whole bundle is not detected.
+    Without the manifest's published SHA-256 (in hexadecimal), a consistent forgery of the whole
+    bundle is not detected.
     """
     defects = list(_listing_defects(directory))
     unreadable = {defect.file for defect in defects}
