@@ -31,7 +31,6 @@ class RegisterTable:
     """A table into which a file can be imported.
 
     Attributes:
-        name: The table's name.
         columns: The columns of the table and the file; the first is the id.
         required: Columns that a file must have.
         values: Returns the row for a JSON object; raises SerializationError.
