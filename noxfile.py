@@ -182,7 +182,7 @@ def integration(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """List the lines that the last test runs did not reach."""
+    """List the lines that the last test runs did not reach; fails if they are too many."""
     install_tools(session, "coverage")
     measured = sorted(map(str, COVERAGE.glob("*")))
     if not measured:

@@ -19,7 +19,7 @@ from voting_infra.kafka_libs import resolve_kafka_libs
 __all__ = ["ROOT", "install_kafka_tools", "run_page", "session_environment"]
 
 ROOT = Path(__file__).parents[2]
-KAFKA_TOOLS = ROOT / "infra" / "images" / "kafka" / "bin" / "tools"
+KAFKA_TOOLS = ROOT / ".ci" / "images" / "kafka" / "bin" / "tools"
 SECONDS = 420.0
 
 

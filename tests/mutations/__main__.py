@@ -75,7 +75,7 @@ def table_of(results: Mapping[str, str]) -> Table:
     table = Table("rule", "red without it", title="Rules and the tests that fail without them")
     for rule, result in results.items():
         # As text: the brackets of a test's parameters are no markup.
-        table.add_row(rule, Text(result))
+        table.add_row(Text(rule), Text(result))
     return table
 
 
