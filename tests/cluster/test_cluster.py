@@ -15,7 +15,13 @@ from pathlib import Path
 
 import attrs
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from typed_settings import SecretStr
 
 from cluster.kafka_cluster import KafkaCluster
@@ -156,7 +162,13 @@ def copies_in_sync(election: Election) -> set[int]:
 
 def members_with_partitions(election: Election) -> int:
     """The number of members of the consumer group that have partitions."""
-    group = election.admin.describe_consumer_groups([GROUP])[GROUP].result(30)
+    described = election.admin.describe_consumer_groups([GROUP], request_timeout=10)
+    try:
+        group = described[GROUP].result()
+    except KafkaException as error:
+        # The group has no coordinator before its first consumer joins.
+        assert error.args[0].code() in (KafkaError._TIMED_OUT, KafkaError.COORDINATOR_NOT_AVAILABLE)
+        return 0
     return sum(bool(member.assignment.topic_partitions) for member in group.members)
 
 
@@ -185,15 +197,17 @@ def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
     for service in services:
         service.start()
     restart_policy = RestartPolicy(election.supervisor, services)
-    await_cluster(
-        lambda: members_with_partitions(election) == len(consumers),
-        "each consumer has partitions",
-    )
-    await_cluster(lambda: cluster.master.cores_used() == 2, "an executor on each Spark worker")
-    yield services[1:]
-    restart_policy.close()
-    for row in restarts.rows():
-        print(row)
+    try:
+        await_cluster(
+            lambda: members_with_partitions(election) == len(consumers),
+            "each consumer has partitions",
+        )
+        await_cluster(lambda: cluster.master.cores_used() == 2, "an executor on each Spark worker")
+        yield services[1:]
+    finally:
+        restart_policy.close()
+        for row in restarts.rows():
+            print(row)
 
 
 def start_producer(election: Election, part: str) -> Child:
