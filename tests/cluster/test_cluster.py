@@ -55,6 +55,13 @@ BATCH = 4000
 QUICK_START = f"{QUICK_JAVA} -XX:-UsePerfData"
 
 TIMEOUT_SECONDS = 300.0
+
+NO_COORDINATOR = (
+    KafkaError._TIMED_OUT,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
 await_cluster = partial(eventually, timeout=TIMEOUT_SECONDS, interval=0.2)
 
 
@@ -167,9 +174,9 @@ def members_with_partitions(election: Election) -> int:
         group = described[GROUP].result()
     except KafkaException as error:
         # The group has no coordinator before its first consumer joins.
-        if error.args[0].code() in (KafkaError._TIMED_OUT, KafkaError.COORDINATOR_NOT_AVAILABLE):
-            return 0
-        raise
+        if error.args[0].code() not in NO_COORDINATOR:
+            raise
+        return 0
     return sum(bool(member.assignment.topic_partitions) for member in group.members)
 
 
