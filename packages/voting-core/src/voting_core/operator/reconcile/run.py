@@ -77,7 +77,7 @@ def reconcile(
     recount: RecountRules | None = None,
     timeout: float = 10.0,
 ) -> Reconciliation:
-    """Compare all data stores that hold votes or rejections, during the count or after it.
+    """Compare all data stores with votes or rejections, during the count or after it.
 
     Records are staged in temporary tables, so that memory does not grow with the number of votes.
     The connection is in autocommit mode; all its temporary tables are dropped at the end.

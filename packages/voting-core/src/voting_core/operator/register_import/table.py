@@ -1,4 +1,4 @@
-"""The tables of the register, and what a row of a file may hold.
+"""The tables of the register, and what a row of a file may contain.
 
 The fields are checked like those of a record on `voters_topic`. Some further values, which are
 valid there but are errors in a register, are refused as well.
