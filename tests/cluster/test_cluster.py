@@ -45,8 +45,6 @@ from voting_infra.servers import run_together
 SCALE = 4000
 PARTITIONS = 6
 GROUP = "voting-consumer"
-# What a request about a group meets before its first consumer joins.
-NO_COORDINATOR = (KafkaError._TIMED_OUT, KafkaError.COORDINATOR_NOT_AVAILABLE)
 COPIES = 3
 RATE = 500
 """Ballots per second of each producer: slow enough that every kill happens amid the count."""
@@ -57,6 +55,13 @@ BATCH = 4000
 QUICK_START = f"{QUICK_JAVA} -XX:-UsePerfData"
 
 TIMEOUT_SECONDS = 300.0
+
+NO_COORDINATOR = (
+    KafkaError._TIMED_OUT,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
 await_cluster = partial(eventually, timeout=TIMEOUT_SECONDS, interval=0.2)
 
 
@@ -168,6 +173,7 @@ def members_with_partitions(election: Election) -> int:
     try:
         group = described[GROUP].result()
     except KafkaException as error:
+        # The group has no coordinator before its first consumer joins.
         if error.args[0].code() not in NO_COORDINATOR:
             raise
         return 0

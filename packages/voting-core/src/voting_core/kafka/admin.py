@@ -113,12 +113,8 @@ def create_topics(
 ) -> list[str]:
     """Create the missing topics and return their names.
 
-    Args:
-        admin: The admin client.
-        topics: The topics that must exist.
-        partitions: Number of partitions of topics without a fixed number.
-        replication: Replication factor; -1 for the broker's default.
-        min_insync_replicas: Replicas that must acknowledge a record; -1 for the broker's default.
+    `partitions` applies to topics without a fixed number. For the other two numbers, -1 is the
+    broker's default.
     """
     replicas = {} if min_insync_replicas < 0 else {"min.insync.replicas": str(min_insync_replicas)}
     new = [
