@@ -18,8 +18,6 @@ import pytest
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    KafkaError,
-    KafkaException,
     TopicPartition,
 )
 from typed_settings import SecretStr
@@ -44,7 +42,6 @@ from voting_infra.servers import run_together
 
 SCALE = 4000
 PARTITIONS = 6
-GROUP = "voting-consumer"
 COPIES = 3
 RATE = 500
 """Ballots per second of each producer: slow enough that every kill happens amid the count."""
@@ -56,12 +53,6 @@ QUICK_START = f"{QUICK_JAVA} -XX:-UsePerfData"
 
 TIMEOUT_SECONDS = 300.0
 
-NO_COORDINATOR = (
-    KafkaError._TIMED_OUT,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-)
 await_cluster = partial(eventually, timeout=TIMEOUT_SECONDS, interval=0.2)
 
 
@@ -167,22 +158,9 @@ def copies_in_sync(election: Election) -> set[int]:
     return {len(partition.isrs) for topic in topics for partition in topic.partitions.values()}
 
 
-def members_with_partitions(election: Election) -> int:
-    """The number of members of the consumer group that have partitions."""
-    described = election.admin.describe_consumer_groups([GROUP], request_timeout=10)
-    try:
-        group = described[GROUP].result()
-    except KafkaException as error:
-        # The group has no coordinator before its first consumer joins.
-        if error.args[0].code() not in NO_COORDINATOR:
-            raise
-        return 0
-    return sum(bool(member.assignment.topic_partitions) for member in group.members)
-
-
 @pytest.fixture
 def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
-    """Three consumers, beside the stream, each with partitions of its own."""
+    """Three consumers in one group, beside the stream."""
     restarts = Restarts()
     stream = election.command(
         "voting-stream",
@@ -193,13 +171,16 @@ def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
         f"--spark-conf=spark.driver.extraJavaOptions={QUICK_START}",
         f"--spark-conf=spark.executor.extraJavaOptions={QUICK_START}",
     )
+    # A consumer touches its heartbeat once it is a member of the group.
+    heartbeats = {name: election.directory / f"heartbeat-{name}" for name in ("a", "b", "c")}
     consumers = [
         election.command(
             "voting-consumer",
             *("run", f"--instance={name}", "--session-timeout=6", "--batch-size=500"),
+            f"--heartbeat={heartbeat}",
             name=f"voting-consumer-{name}",
         )
-        for name in ("a", "b", "c")
+        for name, heartbeat in heartbeats.items()
     ]
     services = [Service(election.supervisor, each, restarts) for each in (stream, *consumers)]
     for service in services:
@@ -207,8 +188,8 @@ def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
     restart_policy = RestartPolicy(election.supervisor, services)
     try:
         await_cluster(
-            lambda: members_with_partitions(election) == len(consumers),
-            "each consumer has partitions",
+            lambda: all(heartbeat.exists() for heartbeat in heartbeats.values()),
+            "each consumer has joined the group",
         )
         await_cluster(lambda: cluster.master.cores_used() == 2, "an executor on each Spark worker")
         yield services[1:]
