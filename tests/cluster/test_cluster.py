@@ -160,7 +160,7 @@ def copies_in_sync(election: Election) -> set[int]:
 
 @pytest.fixture
 def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
-    """Three members of the consumer group, beside the stream."""
+    """Three consumers in one group, beside the stream."""
     restarts = Restarts()
     stream = election.command(
         "voting-stream",
@@ -171,7 +171,8 @@ def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
         f"--spark-conf=spark.driver.extraJavaOptions={QUICK_START}",
         f"--spark-conf=spark.executor.extraJavaOptions={QUICK_START}",
     )
-    heartbeats = {name: election.directory / f"{name}.heartbeat" for name in ("a", "b", "c")}
+    # A consumer updates its heartbeat once it is a member of the group.
+    heartbeats = {name: election.directory / f"heartbeat-{name}" for name in ("a", "b", "c")}
     consumers = [
         election.command(
             "voting-consumer",
@@ -188,7 +189,7 @@ def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
     try:
         await_cluster(
             lambda: all(heartbeat.exists() for heartbeat in heartbeats.values()),
-            "each consumer is a member of the group",
+            "each consumer has joined the group",
         )
         await_cluster(lambda: cluster.master.cores_used() == 2, "an executor on each Spark worker")
         yield services[1:]
