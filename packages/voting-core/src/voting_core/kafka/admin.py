@@ -55,7 +55,7 @@ def connect_admin(settings: KafkaSettings) -> AdminClient:
         admin.list_topics(timeout=CONNECT_SECONDS)
     except KafkaException as error:
         raise UnreachableError(
-            f"no Kafka broker answers at {settings.bootstrap_servers} "
+            f"no Kafka broker is reachable at {settings.bootstrap_servers} "
             f"within {CONNECT_SECONDS:.0f} s: {error.args[0].str()}"
         ) from error
     return admin
