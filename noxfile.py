@@ -204,7 +204,10 @@ def build_packages(session: nox.Session) -> None:
     """Build every package into dist/."""
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     for package in PACKAGES:
-        run_poetry(session, "build", f"--directory={folder(package)}", f"--output={ROOT / 'dist'}")
+        # Poetry builds no wheel from a relative directory.
+        run_poetry(
+            session, "build", f"--directory={ROOT / folder(package)}", f"--output={ROOT / 'dist'}"
+        )
 
 
 @nox.session(default=False)

@@ -3,7 +3,9 @@
 import ast
 
 import pytest
+from rich.console import Console
 
+from mutations.__main__ import table_of
 from mutations.removal import RemovalError, without_rule
 from mutations.rules import RULES, Rule
 from testkit.paths import ROOT
@@ -45,3 +47,12 @@ def test_a_removal_leaves_valid_python() -> None:
     """A removal after which the module cannot be imported would turn any test red."""
     with pytest.raises(RemovalError, match="no Python"):
         without_rule(RULE, "if x:")
+
+
+def test_the_table_has_each_rule_and_its_red_tests() -> None:
+    """Names of tests are shown as they are, with their parameters."""
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(table_of({"It holds.": "test_it[/a-b]\ntest_it[c]"}))
+    for text in ("It holds.", "test_it[/a-b]", "test_it[c]"):
+        assert text in capture.get()

@@ -73,7 +73,7 @@ class _Pipeline:
     restarts: Restarts
 
     def check(self) -> Verdict:
-        """Compare what the data stores hold with the results files.
+        """Compare the content of the data stores with the results files.
 
         Raises:
             KafkaException: Kafka cannot be read now.

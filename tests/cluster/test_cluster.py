@@ -15,7 +15,11 @@ from pathlib import Path
 
 import attrs
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    TopicPartition,
+)
 from typed_settings import SecretStr
 
 from cluster.kafka_cluster import KafkaCluster
@@ -38,7 +42,6 @@ from voting_infra.servers import run_together
 
 SCALE = 4000
 PARTITIONS = 6
-GROUP = "voting-consumer"
 COPIES = 3
 RATE = 500
 """Ballots per second of each producer: slow enough that every kill happens amid the count."""
@@ -49,6 +52,7 @@ BATCH = 4000
 QUICK_START = f"{QUICK_JAVA} -XX:-UsePerfData"
 
 TIMEOUT_SECONDS = 300.0
+
 await_cluster = partial(eventually, timeout=TIMEOUT_SECONDS, interval=0.2)
 
 
@@ -154,15 +158,9 @@ def copies_in_sync(election: Election) -> set[int]:
     return {len(partition.isrs) for topic in topics for partition in topic.partitions.values()}
 
 
-def members_with_partitions(election: Election) -> int:
-    """The number of members of the consumer group that have partitions."""
-    group = election.admin.describe_consumer_groups([GROUP])[GROUP].result(30)
-    return sum(bool(member.assignment.topic_partitions) for member in group.members)
-
-
 @pytest.fixture
 def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
-    """Three consumers, beside the stream, each with partitions of its own."""
+    """Three consumers in one group, beside the stream."""
     restarts = Restarts()
     stream = election.command(
         "voting-stream",
@@ -173,27 +171,32 @@ def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
         f"--spark-conf=spark.driver.extraJavaOptions={QUICK_START}",
         f"--spark-conf=spark.executor.extraJavaOptions={QUICK_START}",
     )
+    # A consumer updates its heartbeat once it is a member of the group.
+    heartbeats = {name: election.directory / f"heartbeat-{name}" for name in ("a", "b", "c")}
     consumers = [
         election.command(
             "voting-consumer",
             *("run", f"--instance={name}", "--session-timeout=6", "--batch-size=500"),
+            f"--heartbeat={heartbeat}",
             name=f"voting-consumer-{name}",
         )
-        for name in ("a", "b", "c")
+        for name, heartbeat in heartbeats.items()
     ]
     services = [Service(election.supervisor, each, restarts) for each in (stream, *consumers)]
     for service in services:
         service.start()
     restart_policy = RestartPolicy(election.supervisor, services)
-    await_cluster(
-        lambda: members_with_partitions(election) == len(consumers),
-        "each consumer has partitions",
-    )
-    await_cluster(lambda: cluster.master.cores_used() == 2, "an executor on each Spark worker")
-    yield services[1:]
-    restart_policy.close()
-    for row in restarts.rows():
-        print(row)
+    try:
+        await_cluster(
+            lambda: all(heartbeat.exists() for heartbeat in heartbeats.values()),
+            "each consumer has joined the group",
+        )
+        await_cluster(lambda: cluster.master.cores_used() == 2, "an executor on each Spark worker")
+        yield services[1:]
+    finally:
+        restart_policy.close()
+        for row in restarts.rows():
+            print(row)
 
 
 def start_producer(election: Election, part: str) -> Child:

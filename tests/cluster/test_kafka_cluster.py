@@ -33,12 +33,13 @@ esac
 """
 
 
-def test_a_node_that_ends_takes_the_others_down(tmp_path: Path, supervisor: Supervisor) -> None:
+def test_a_node_that_ends_takes_the_others_down(tmp_path: Path) -> None:
     """When one node cannot start, its log is shown and no other is left running."""
     program = tmp_path / "java"
     program.write_text(f"#!/bin/sh\n{SECOND_ENDS}\n")
     program.chmod(0o755)
-    cluster = KafkaCluster(supervisor, Java(program, 17, ""), KafkaLibs(tmp_path))
-    with pytest.raises(ChildExited, match=r"(?s)Kafka-2 ended with exit status 1.*no disk"):
-        cluster.start()
-    assert not any(node.running for node in cluster.nodes)
+    with Supervisor(tmp_path) as supervisor:
+        cluster = KafkaCluster(supervisor, Java(program, 17, ""), KafkaLibs(tmp_path))
+        with pytest.raises(ChildExited, match=r"(?s)Kafka-2 ended with exit status 1.*no disk"):
+            cluster.start()
+        assert not any(node.running for node in cluster.nodes)

@@ -1,10 +1,11 @@
 """The command line: `python -m mutations [NAME…]`, which `nox -s mutations` runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mutations.copied_tree import TestRunError, copied_tree
 from mutations.removal import RemovalError, remove_rule
@@ -25,7 +26,7 @@ def main(names: Sequence[str]) -> None:
     click.echo("With all rules in place …")
     if problem := find_unpatched_problem(rules):
         raise click.ClickException(problem)
-    table = Table("rule", "red without it", title="Rules and the tests that fail without them")
+    results: dict[str, str] = {}
     untested = []
     for rule in rules:
         click.echo(f"Without {rule.name} …")
@@ -37,9 +38,9 @@ def main(names: Sequence[str]) -> None:
             result = "\n".join(red) or "none"
         if not red:
             untested.append(rule.name)
-        table.add_row(rule.rule, result)
+        results[rule.rule] = result
         click.echo(result)
-    Console().print(table)
+    Console().print(table_of(results))
     if untested:
         raise click.ClickException(f"no test turned red without: {', '.join(untested)}")
 
@@ -67,6 +68,15 @@ def failing_tests(rule: Rule) -> tuple[str, ...]:
     with copied_tree() as tree:
         remove_rule(rule, tree.root)
         return tree.run_tests(rule.tests).failed
+
+
+def table_of(results: Mapping[str, str]) -> Table:
+    """Return a table of the rules, each with the tests that turned red, or with an error."""
+    table = Table("rule", "red without it", title="Rules and the tests that fail without them")
+    for rule, result in results.items():
+        # As text: the brackets of a test's parameters are no markup.
+        table.add_row(Text(rule), Text(result))
+    return table
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ IDENTITY = (
 
 
 def run_git(root: Path, *args: str) -> str:
-    """Run Git in a folder, whoever runs the tests, and return what it prints."""
+    """Run Git in a folder, independent of the user's settings, and return what it prints."""
     done = subprocess.run(
         ["git", "-C", root, *IDENTITY, *args], capture_output=True, text=True, check=True
     )

@@ -79,13 +79,13 @@ def test_tests_and_prose_are_no_change(tree: Tree) -> None:
 
 
 def test_a_package_without_a_release_needs_no_fragment(tree: Tree) -> None:
-    """Nobody has it yet, so there is nobody to tell."""
+    """A package that was never released needs no fragment."""
     tree.write("packages/core/src/core.py", "x = 1\n")
     assert check(tree.root) == (0, [])
 
 
 def test_the_last_release_counts(tree: Tree) -> None:
-    """A change that a later release contains is told already."""
+    """A change that a later release contains is in the changelog already."""
     tree.write("packages/service/src/service.py", "x = 1\n")
     tree.commit()
     tree.git("tag", "service-v0.1.1")

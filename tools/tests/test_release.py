@@ -170,7 +170,7 @@ def test_a_release_that_breaks_off_takes_itself_back(clone: Tree) -> None:
     ],
 )
 def test_what_cannot_be_released(clone: Tree, args: tuple[str, str], message: str) -> None:
-    """A name or a version that does not fit, or nothing to tell, is one line."""
+    """A name or a version that does not fit, or no change to release, is one line."""
     for left in (clone.root / "packages/voting-stream/changes").glob("*"):
         left.unlink()
         clone.commit()

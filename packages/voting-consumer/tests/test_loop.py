@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import attrs
@@ -86,8 +87,8 @@ class FakeConsumer:
         return b"CGMDv2:" + (1).to_bytes(4, sys.byteorder)
 
     def memberid(self) -> str:
-        """Return an id."""
-        return "member"
+        """Return an id, but not before the first rebalance."""
+        return "member" if self.assigned else ""
 
 
 class FakeDecider:
@@ -157,7 +158,12 @@ class Run:
     assigned: list[list[int]]
 
 
-def run_steps(monkeypatch: pytest.MonkeyPatch, *steps: Step, aborted: Sequence[int] = ()) -> Run:
+def run_steps(
+    monkeypatch: pytest.MonkeyPatch,
+    *steps: Step,
+    aborted: Sequence[int] = (),
+    heartbeat: Path | None = None,
+) -> Run:
     """Run a consumer whose checkpoint is at offset 5 through these polls."""
     assigned: list[list[int]] = []
     monkeypatch.setattr(FakeConsumer, "steps", steps, raising=False)
@@ -168,7 +174,7 @@ def run_steps(monkeypatch: pytest.MonkeyPatch, *steps: Step, aborted: Sequence[i
     monkeypatch.setattr(loop, "read_checkpoints", lambda *_: {0: checkpoint})
     decider, publisher = FakeDecider(), FakePublisher(*aborted)
     consumer = BallotConsumer(
-        ConsumerSettings(),
+        ConsumerSettings(heartbeat=heartbeat),
         cast(AdminClient, None),
         cast(Decider, decider),
         cast(Publisher, publisher),
@@ -201,3 +207,14 @@ def test_an_aborted_batch_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None
     """After an aborted transaction the partition starts again at its checkpoint."""
     run = run_steps(monkeypatch, joining, records(5, 6), records(5, 6), aborted=[1])
     assert run == Run(decided=[[5, 6], [5, 6]], published=[7], assigned=[[5], [5]])
+
+
+def test_the_heartbeat_begins_with_the_membership(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A consumer that waits for its group in vain is not healthy."""
+    heartbeat = tmp_path / "heartbeat"
+    run_steps(monkeypatch, records(), heartbeat=heartbeat)
+    assert not heartbeat.exists()
+    run_steps(monkeypatch, records(), joining, heartbeat=heartbeat)
+    assert heartbeat.exists()

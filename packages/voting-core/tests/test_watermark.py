@@ -9,7 +9,7 @@ def test_positions_in_a_deleted_topic_do_not_count() -> None:
     progress = PartitionCheckpoint(
         "v", 0, votes=OutputPosition("old", 9), rejected_votes=OutputPosition("rejected", 7)
     )
-    assert partition_watermarks({0: 0, 1: 0}, {0: progress}, "new", "rejected") == {
+    assert partition_watermarks([0, 1], {0: progress}, "new", "rejected") == {
         0: PartitionWatermark(votes=0, rejections=7, decided=9),
         1: PartitionWatermark(0, 0, 0),
     }

@@ -91,12 +91,14 @@ def test_failing_api_is_named(run: Callable[..., tuple[int, str]]) -> None:
 
 def test_signal_ends_the_wait_for_the_api() -> None:
     """SIGTERM during a wait for the API's rate limit ends the process with code 143."""
-    with FakeRandomUser(limit=0) as fake:
-        process = subprocess.Popen(
+    with (
+        FakeRandomUser(limit=0) as fake,
+        subprocess.Popen(
             [*COMMAND, "--source", "random-user", "--api-url", fake.url],
             stderr=subprocess.PIPE,
             text=True,
-        )
+        ) as process,
+    ):
         assert process.stderr is not None
         ending = threading.Timer(30, process.kill)
         ending.start()
@@ -110,7 +112,5 @@ def test_signal_ends_the_wait_for_the_api() -> None:
         finally:
             ending.cancel()
             process.kill()
-            process.wait()
-            process.stderr.close()
     assert "stopped before the first voter" in rest
     assert "Traceback" not in rest

@@ -18,7 +18,7 @@ from voting_core.service.signals import StopSignal
 from voting_producer.candidates import DEFAULT_CANDIDATES
 from voting_producer.expected_totals import ExpectedTotals
 from voting_producer.pipeline import Times, register_candidates, send_voters, take_batch
-from voting_producer.sources import Registration
+from voting_producer.sources import Registration, Source
 from voting_producer.sources.synthetic import SyntheticSource
 from voting_producer.throttle import Throttle
 
@@ -64,24 +64,17 @@ class FakeStores:
 
 
 @attrs.define
-class ListSource:
+class ListSource(Source):
     """A source with given voters."""
 
     voters: Iterable[Registration]
     candidates: tuple[Candidate, ...] = ()
     has_choices: bool = False
     expected: int = 0
-    skipped: int = 0
-
-    def prepare(self) -> None:
-        """Do nothing."""
 
     def registrations(self) -> Iterator[Registration]:
         """Yield the voters."""
         yield from self.voters
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 def registration(number: int, casts_ballot: bool = True) -> Registration:

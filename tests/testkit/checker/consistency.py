@@ -20,7 +20,7 @@ def find_problems(evidence: Evidence, *, tallied: bool = False) -> list[str]:
     """Return a sentence about everything that does not agree.
 
     Args:
-        evidence: What the data stores hold, with no service at work.
+        evidence: The content of the data stores, with no service at work.
         tallied: Whether the stream has counted all votes, so that its totals are checked too.
     """
     problems = Problems()
@@ -45,7 +45,7 @@ def _check_one_decision_per_record(evidence: Evidence, problems: Problems) -> No
 
 
 def _check_votes(evidence: Evidence, problems: Problems) -> None:
-    """Check that every vote is what its record and the register say.
+    """Check that every vote agrees with its record and the register.
 
     Where the record has no choice, any candidate may have been drawn.
     """
@@ -68,7 +68,7 @@ def _check_votes(evidence: Evidence, problems: Problems) -> None:
         )
         if vote != expected:
             wrong.append(f"{vote} instead of {expected}")
-    problems.add("votes are not what their records and the register say", wrong)
+    problems.add("votes do not agree with their records and the register", wrong)
 
 
 def _check_published(evidence: Evidence, problems: Problems) -> None:

@@ -1,4 +1,4 @@
-"""What the topics and tables of an election hold."""
+"""The content of an election's topics and tables."""
 
 import json
 from collections import Counter

@@ -50,7 +50,7 @@ def check_exactly_once(evidence: Evidence, source: Totals) -> Verdict:
     """Compare what every data store holds with the source.
 
     Args:
-        evidence: What the data stores hold.
+        evidence: The content of the data stores.
         source: The votes that were to be cast, all of them valid, one per voter.
     """
     problems = Problems()

@@ -42,8 +42,7 @@ class Batch:
         found: dict[int, RecordRange] = {}
         for record in self.records:
             at = record.coordinates
-            known = found.get(at.partition)
-            start = known.start if known else at.offset
+            start = found[at.partition].start if at.partition in found else at.offset
             found[at.partition] = RecordRange(at.topic_id, at.partition, start, at.offset + 1)
         return list(found.values())
 

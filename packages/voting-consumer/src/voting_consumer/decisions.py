@@ -44,11 +44,7 @@ class Decider:
     """Decides on batches over one database connection."""
 
     def __init__(self, settings: ConsumerSettings, should_stop: Callable[[], bool]) -> None:
-        """Connect.
-
-        Args:
-            settings: Where the database is, how choices are drawn and when polls are open.
-            should_stop: Whether the service was asked to stop, which ends retries.
+        """Connect; retries end as soon as `should_stop` returns True.
 
         Raises:
             UnreachableError: The database is unreachable.

@@ -22,7 +22,7 @@ class IdleTimer:
         self.reset()
 
     def reset(self) -> None:
-        """Record an activity."""
+        """Record activity."""
         self._last_activity = self._clock()
 
     @property

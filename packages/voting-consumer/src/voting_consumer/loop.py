@@ -79,7 +79,7 @@ class BallotConsumer:
         """Decide on ballots until asked to stop, or until none has arrived for `until_idle`.
 
         Raises:
-            FatalError: To continue could count wrongly.
+            FatalError: Continuing could produce a wrong count.
             UnreachableError: PostgreSQL has been unavailable for minutes.
         """
         self._consumer.subscribe(

@@ -23,7 +23,7 @@ TRANSACTION_SECONDS = 10
 CALL_SECONDS = 60.0
 
 HUNG_SECONDS = 12.0
-"""Longer than the transaction timeout: by then the call cannot succeed any more."""
+"""Longer than the transaction timeout: by then the call can no longer succeed."""
 
 log = structlog.get_logger()
 
@@ -38,10 +38,7 @@ class Publisher:
     def __init__(self, settings: KafkaSettings, transactional_id: str) -> None:
         """Connect, and abort the transaction that a former process of this instance left open.
 
-        Args:
-            settings: Where Kafka is.
-            transactional_id: Stable per instance; a second process with the same id fences off
-                the first.
+        A second process with the same transactional id fences off the first.
         """
         self._config = client_config(
             settings,
@@ -120,7 +117,7 @@ class Publisher:
         #5456, #5511).
 
         Raises:
-            TimeoutError: The call has not returned; this producer cannot be used any more.
+            TimeoutError: The call has not returned; this producer can no longer be used.
             KafkaException: The transaction must be aborted.
             FatalError: This producer cannot continue.
         """

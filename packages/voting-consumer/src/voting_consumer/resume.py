@@ -1,4 +1,4 @@
-"""Where to resume: `voting_progress` says which decisions the output topics already hold."""
+"""Where to resume: `voting_progress` records which decisions the output topics already hold."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from voting_core.kafka import topic_ids
 ATTEMPT_SECONDS = 15.0
 
 STABLE_SECONDS = 60.0
-"""Longer than any transaction of a consumer lives."""
+"""Longer than any transaction of a consumer can stay open."""
 
 log = structlog.get_logger()
 
@@ -70,9 +70,7 @@ def resume_points(
 def await_stable_offsets(consumer: Consumer, partitions: Iterable[int]) -> None:
     """Wait until no transaction of a former owner of the partitions is open.
 
-    Args:
-        consumer: A `read_committed` consumer of the group.
-        partitions: Partitions of `voters_topic`.
+    The consumer must be a `read_committed` member of the group.
 
     Raises:
         FatalError: One is still open after a minute, although its timeout is shorter.

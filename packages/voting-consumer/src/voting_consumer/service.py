@@ -24,17 +24,13 @@ def run(settings: ConsumerSettings) -> None:
     """
     configure_logging(settings.log, "voting-consumer")
     stop = StopSignal()
-
-    def should_stop() -> bool:
-        return stop.requested
-
     with stop.handle():
         admin = connect_admin(settings.kafka)
         check_topics(
             admin, (topics.VOTERS, topics.VOTES, topics.REJECTED_VOTES, topics.VOTING_PROGRESS)
         )
-        with closing(Decider(settings, should_stop)) as decider:
+        with closing(Decider(settings, lambda: stop.requested)) as decider:
             publisher = Publisher(settings.kafka, settings.transactional_id)
             with closing(BallotConsumer(settings, admin, decider, publisher)) as consumer:
-                consumer.run(should_stop)
+                consumer.run(lambda: stop.requested)
     log.info("stopped")

@@ -103,14 +103,11 @@ def validate(
 ) -> tuple[list[Vote], list[Rejection]]:
     """Decide on ballots in the order given; of a voter's valid ballots the first counts.
 
-    Args:
-        ballots: The ballots.
-        register: The registered voters among those who cast them, by voter_id.
-        rules: The candidates, the draw for ballots without a choice, and the polling hours.
+    The register has the registered voters among those who cast the ballots, by voter_id.
 
     Returns:
-        The votes, at most one per voter, and the rejections. A vote that the voter cast before
-        these ballots is not known here.
+        The votes, at most one per voter, and the rejections. Earlier votes of these voters are not
+        known here.
     """
     votes: dict[str, Vote] = {}
     rejections = []

@@ -59,11 +59,7 @@ class RegressedTotal:
 
 @attrs.define
 class AggregateView:
-    """The highest total of each key of the aggregate topics; not thread-safe.
-
-    Attributes:
-        votes_topic_id: Id of the `votes_topic` whose totals are kept.
-    """
+    """The highest total of each key, for one `votes_topic`; not thread-safe."""
 
     votes_topic_id: str
     _rows: dict[str, dict[bytes, Row]] = attrs.field(factory=dict, init=False)

@@ -70,9 +70,7 @@ def latest_checkpoints(
 ) -> dict[int, PartitionCheckpoint]:
     """Return the last checkpoint of each partition of one `voters_topic`.
 
-    Args:
-        values: The values of all records of `voting_progress`, in order.
-        voters_topic_id: Id of the topic; checkpoints of other topics are ignored.
+    The values are those of all records of `voting_progress`, in order.
 
     Raises:
         SerializationError: A value is not a checkpoint.

@@ -12,6 +12,11 @@
 """
 
 
+def one_line(error: BaseException) -> str:
+    """Return the message of any error in one line."""
+    return " ".join(str(error).split())
+
+
 class VotingError(Exception):
     """Base of all errors that the services raise deliberately; the message is one line."""
 

@@ -66,13 +66,10 @@ class ChoiceDraw:
     def over(
         cls, candidate_ids: Iterable[str], seed: str, weights: Mapping[str, float] | None = None
     ) -> "ChoiceDraw":
-        """Build the draw over the registered candidates.
+        """Build the draw over all registered candidates.
 
-        Args:
-            candidate_ids: All registered candidates.
-            seed: Any text.
-            weights: Relative weight by candidate_id, 0 for candidates that are missing. Without
-                weights all candidates are equally likely.
+        The weights are relative, and 0 for missing candidates. Without weights, all candidates are
+        equally likely.
 
         Raises:
             InputError: A weight is negative or infinite, belongs to an unknown candidate, or all

@@ -23,7 +23,7 @@ def command(settings: DashboardSettings) -> int:
         try:
             with stop.interruptible():
                 configure_logging(settings.log, "voting-dashboard")
-                # Imported here because Streamlit takes a second, which `--help` need not wait for.
+                # Imported here to keep `--help` fast.
                 from voting_dashboard import page, service
 
                 service.check_environment(settings)
@@ -31,7 +31,7 @@ def command(settings: DashboardSettings) -> int:
         except StopRequested:
             # Nothing has been started yet.
             pass
-    # SIGTERM is how a service manager ends the service: not a failure.
+    # A service manager ends the service with SIGTERM, which is not a failure.
     return stop.exit_code if stop.signum == signal.SIGINT else 0
 
 

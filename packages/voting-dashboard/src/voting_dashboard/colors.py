@@ -1,7 +1,7 @@
 """One color for each candidate, the same for as long as the candidates are the same.
 
 The colors are those of Okabe and Ito, "Color Universal Design" (2008), which people with any
-common kind of color blindness can tell apart. Their yellow is left out: it vanishes on white.
+common kind of color blindness can tell apart. Their yellow is left out: it is illegible on white.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from voting_dashboard.view_model import Candidate
 
 OTHERS_COLOR = "#9a9a9a"
-"""Color of several candidates taken together."""
+"""Color of a group of candidates."""
 
 _BLUE, _VERMILION, _GREEN, _ORANGE = "#0072b2", "#d55e00", "#009e73", "#e69f00"
 _PINK, _SKY, _DARK = "#cc79a7", "#56b4e9", "#444444"
@@ -18,7 +18,7 @@ _PALETTE = (_BLUE, _VERMILION, _GREEN, _ORANGE, _PINK, _SKY, _DARK)
 # Each is a gray level to mix in, 0 to 255, and its weight, 0 to 1.
 _TONES = ((0, 0.0), (255, 0.45), (0, 0.4))
 
-# Readers expect these parties in a color of their own; each gets the nearest one of the palette.
+# Readers associate these parties with a color; each gets the nearest one of the palette.
 _PARTY_COLORS = {
     "democrat": _BLUE,
     "republican": _VERMILION,
@@ -31,7 +31,7 @@ def candidate_colors(candidates: Iterable[Candidate]) -> dict[str, str]:
     """Return a color by candidate id, independent of the candidates' order and votes.
 
     The first candidates by id get the colors of the palette, the next ones lighter and then darker
-    tones of them, and any others the color of `OTHERS_COLOR`.
+    tones of them, and all others `OTHERS_COLOR`.
     """
     free = [_mix(color, gray, weight) for gray, weight in _TONES for color in _PALETTE]
     by_id = sorted(candidates, key=lambda candidate: candidate.candidate_id)

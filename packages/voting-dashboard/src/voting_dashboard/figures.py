@@ -1,14 +1,17 @@
 """The charts: pure functions from candidates to Matplotlib figures, and their SVG for the page.
 
-They do not use pyplot, which keeps a reference to every figure. Sizes are chosen so that text
-stays legible on a phone.
+Candidates are passed with the most votes first, and colors by candidate id. The functions do not
+use pyplot, which keeps a reference to every figure. Sizes are chosen so that text stays legible on
+a phone.
 """
 
 import io
 import threading
 import warnings
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -21,10 +24,10 @@ from voting_dashboard.view_model import Candidate
 from voting_dashboard.wording import number, percent
 
 MAX_BARS = 15
-"""Most bars in a bar chart."""
+"""Maximum number of bars in a bar chart."""
 
 MAX_WEDGES = 6
-"""Most wedges in a donut chart."""
+"""Maximum number of wedges in a donut chart."""
 
 _INK, _SOFT, _TRACK = "#1a1a1a", "#6b6b6b", "#ececec"
 _WIDTH = 5.0
@@ -45,9 +48,6 @@ def chart_images(candidates: tuple[Candidate, ...]) -> tuple[str, str]:
 
     Streamlit keeps an image file of a refreshing fragment until the visitor leaves. SVG text is
     part of the page's messages, and nothing is kept.
-
-    Args:
-        candidates: Most votes first.
     """
     with _drawing:
         return _draw_charts(candidates)
@@ -56,11 +56,7 @@ def chart_images(candidates: tuple[Candidate, ...]) -> tuple[str, str]:
 def bar_figure(candidates: Sequence[Candidate], colors: Mapping[str, str]) -> Figure:
     """Return a bar for each candidate, with its name on the left, votes and share on the right.
 
-    The full width of a bar is all votes.
-
-    Args:
-        candidates: Most votes first.
-        colors: Color by candidate id.
+    The full width of a bar represents all votes.
     """
     shown = group_others(candidates, MAX_BARS)
     total = sum(candidate.votes for candidate in shown)
@@ -93,12 +89,7 @@ def bar_figure(candidates: Sequence[Candidate], colors: Mapping[str, str]) -> Fi
 
 
 def donut_figure(candidates: Sequence[Candidate], colors: Mapping[str, str]) -> Figure:
-    """Return a donut of the shares, with the number of votes inside and a legend below.
-
-    Args:
-        candidates: Most votes first.
-        colors: Color by candidate id.
-    """
+    """Return a donut of the shares, with the number of votes inside and a legend below."""
     shown = group_others([candidate for candidate in candidates if candidate.votes], MAX_WEDGES)
     total = sum(candidate.votes for candidate in shown)
     donut, line = 3.1, 0.3
@@ -148,9 +139,7 @@ def to_svg(figure: Figure) -> str:
 def group_others(candidates: Sequence[Candidate], limit: int) -> list[Candidate]:
     """Return at most `limit` candidates; the last one of a longer list is the sum of the rest.
 
-    Args:
-        candidates: Most votes first.
-        limit: At least 1.
+    The limit is at least 1.
     """
     if len(candidates) <= limit:
         return list(candidates)
@@ -160,25 +149,21 @@ def group_others(candidates: Sequence[Candidate], limit: int) -> list[Candidate]
 
 
 def truncate(text: str, width: float, size: float = _SIZE, weight: str = "normal") -> str:
-    """Return the text, with an ellipsis at its end where it is wider than `width`.
+    """Return the text with white space collapsed, shortened with an ellipsis to fit `width` inches.
 
-    Args:
-        text: White space in it is collapsed.
-        width: In inches.
-        size: Font size in points.
-        weight: Font weight.
+    The font size is in points.
     """
     text = " ".join(text.split())
     if _inches(text, size, weight) <= width:
         return text
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _inches(text[:middle].rstrip() + "…", size, weight) <= width:
-            low = middle
-        else:
-            high = middle - 1
-    return text[:low].rstrip() + "…"
+
+    def shortened(length: int) -> str:
+        return text[:length].rstrip() + "…"
+
+    lengths = range(1, len(text))
+    return shortened(
+        bisect_right(lengths, width, key=lambda length: _inches(shortened(length), size, weight))
+    )
 
 
 @lru_cache(maxsize=4)
@@ -193,27 +178,6 @@ def _inches(text: str, size: float = _SIZE, weight: str = "normal") -> float:
     return width / 72
 
 
-def _text(
-    axes: Axes,
-    x: float,
-    y: float,
-    text: str,
-    *,
-    color: str = _INK,
-    size: float = _SIZE,
-    weight: str = "normal",
-    ha: str = "left",
-    va: str = "baseline",
-) -> None:
-    # A dollar sign in a name does not start a formula.
-    axes.text(
-        x,
-        y,
-        text,
-        color=color,
-        fontsize=size,
-        fontweight=weight,
-        horizontalalignment=ha,
-        verticalalignment=va,
-        parse_math=False,
-    )
+def _text(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
+    # A dollar sign in a name must not start a formula.
+    axes.text(x, y, text, **{"color": _INK, "size": _SIZE, **style}, parse_math=False)

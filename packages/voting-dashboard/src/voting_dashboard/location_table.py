@@ -52,13 +52,7 @@ def sort_locations(
 
 
 def table_page(locations: Sequence[Location], *, number: int, size: int) -> TablePage:
-    """Return one page; a number out of range gives the nearest page.
-
-    Args:
-        locations: All rows, in order.
-        number: Number of the page, from 1.
-        size: Rows per page.
-    """
+    """Return one page of `size` rows; a number below 1 or too high gives the nearest page."""
     pages = max(1, -(-len(locations) // size))
     number = min(max(1, number), pages)
     start = (number - 1) * size
@@ -67,7 +61,7 @@ def table_page(locations: Sequence[Location], *, number: int, size: int) -> Tabl
 
 
 def draw_location_table(locations: Sequence[Location]) -> None:
-    """Draw the controls of the table and the page of it that the visitor chose."""
+    """Draw the controls of the table, and the page of it that they select."""
     with st.container(key="controls"):
         column = st.selectbox("Sort by", list(COLUMNS), key="sort")
         order = st.selectbox("Order", ["Ascending", "Descending"], key="order")

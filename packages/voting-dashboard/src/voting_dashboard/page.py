@@ -1,7 +1,7 @@
 """The page: the script that Streamlit runs for every visitor.
 
-Only its refreshing part runs again and again. It takes one snapshot, so that all its figures
-belong together.
+Only the refreshing part runs repeatedly. It takes one snapshot, so that all its figures are
+consistent.
 """
 
 from datetime import UTC, datetime

@@ -1,13 +1,13 @@
 """The one reader behind all visitors: two threads that follow Kafka and PostgreSQL.
 
-Each keeps what it has read and publishes immutable snapshots; neither knows of the page. After an
-error a thread publishes the problem, waits a little longer each time and starts again, while the
-last results stay.
+Each keeps what it has read and publishes immutable snapshots; neither depends on the page. After an
+error a thread publishes the problem and retries with a growing delay, while the last results stay.
 """
 
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from typing import Any
 
@@ -33,12 +33,12 @@ class Intervals:
     """The reader's intervals, in seconds.
 
     Attributes:
-        poll: Longest wait for records, and so between a record and its snapshot.
+        poll: Maximum wait for records, which bounds the delay of a snapshot.
         topic_check: Between two checks that the topics are still the same.
-        register: Shortest pause between two reads of the register.
-        register_share: Largest share of the time spent reading the register, 0 to 1.
+        register: Minimum pause between two reads of the register.
+        register_share: Maximum share of the time spent reading the register, 0 to 1.
         retry_initial: Wait after the first error; it doubles with each further one.
-        retry_max: Longest wait after an error.
+        retry_max: Maximum wait after an error.
     """
 
     poll: float = 0.5
@@ -53,15 +53,6 @@ class Intervals:
         return max(self.register, spent * (1 / self.register_share - 1))
 
 
-@attrs.frozen
-class _State:
-    totals: VoteTotals = attrs.field(factory=VoteTotals)
-    register: VoterRegister | None = None
-    caught_up: bool = False
-    kafka_problem: str | None = None
-    database_problem: str | None = None
-
-
 class Reader:
     """Follows the totals and the register in the background; safe for use by several threads."""
 
@@ -73,20 +64,18 @@ class Reader:
     ) -> None:
         """Prepare the threads; `start` starts them.
 
-        Args:
-            open_aggregates: Starts to read the aggregate topics; called again after an error.
-            open_register: Connects to the register; called again after an error.
-            intervals: By default those of `Intervals`.
+        Each source is opened again after an error.
         """
         self._open_aggregates = open_aggregates
         self._open_register = open_register
         self._intervals = intervals or Intervals()
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._state = _State()
+        self._totals = VoteTotals()
+        self._register: VoterRegister | None = None
         self._snapshot = Snapshot()
         self._votes_topic_id: str | None = None
-        # The process may end at any time: the threads leave nothing unfinished.
+        # Daemons, because they leave nothing unfinished when the process ends.
         self._threads = [
             threading.Thread(target=self._run, args=args, name=f"read-{args[1]}", daemon=True)
             for args in (
@@ -101,11 +90,9 @@ class Reader:
             thread.start()
 
     def stop(self, timeout: float = 2.0) -> None:
-        """Stop reading.
+        """Stop reading; wait for the threads for at most `timeout` seconds.
 
-        Args:
-            timeout: Longest wait in seconds for the threads; one that is blocked in a call ends
-                after it.
+        A thread that is blocked in a call ends after the call.
         """
         self._stop.set()
         deadline = time.monotonic() + timeout
@@ -118,22 +105,20 @@ class Reader:
         with self._lock:
             return self._snapshot
 
-    def _publish(self, **changes: Any) -> None:
+    def _publish(
+        self,
+        totals: VoteTotals | None = None,
+        register: VoterRegister | None = None,
+        **changes: Any,
+    ) -> None:
         with self._lock:
-            before, after = self._state, attrs.evolve(self._state, **changes)
-            if after == before:
-                return
-            results = self._snapshot.results
-            if after.totals is not before.totals or after.register is not before.register:
-                results = election_results(after.totals, after.register)
-            self._state = after
-            self._snapshot = Snapshot(
-                results=results,
-                newest=after.totals.newest,
-                caught_up=after.caught_up,
-                kafka_problem=after.kafka_problem,
-                database_problem=after.database_problem,
-            )
+            self._totals = totals or self._totals
+            self._register = register or self._register
+            results = election_results(self._totals, self._register)
+            newest = self._totals.newest
+            after = attrs.evolve(self._snapshot, results=results, newest=newest, **changes)
+            if after != self._snapshot:
+                self._snapshot = after
 
     def _run(self, follow: Callable[[], None], source: str, problem: str) -> None:
         wait, logged = self._intervals.retry_initial, None
@@ -150,7 +135,8 @@ class Reader:
                 message = "unexpected error, see the log"
                 log.exception("cannot read", source=source)
             if message is not None:
-                self._publish(**{problem: message})
+                changes: dict[str, Any] = {problem: message}
+                self._publish(**changes)
             logged = message
             if message is None or time.monotonic() - started > 2 * self._intervals.retry_max:
                 wait = self._intervals.retry_initial
@@ -158,8 +144,7 @@ class Reader:
             wait = min(2 * wait, self._intervals.retry_max)
 
     def _follow_aggregates(self) -> None:
-        source = self._open_aggregates()
-        try:
+        with closing(self._open_aggregates()) as source:
             if self._votes_topic_id not in (None, source.votes_topic_id):
                 log.info("votes_topic was recreated", votes_topic_id=source.votes_topic_id)
                 self._publish(totals=VoteTotals(), caught_up=False)
@@ -173,7 +158,7 @@ class Reader:
                     if _apply(view, record):
                         changed = True
                         newest = max(filter(None, (newest, record.written)), default=None)
-                # Until then totals are lower than those already shown.
+                # Before that, totals could be lower than those already shown.
                 if changed and source.caught_up:
                     totals = vote_totals(view, newest)
                     self._publish(totals=totals, caught_up=True, kafka_problem=None)
@@ -182,26 +167,21 @@ class Reader:
                     if not source.is_current():
                         return
                     checked = time.monotonic()
-        finally:
-            source.close()
 
     def _follow_register(self) -> None:
-        source = self._open_register()
-        try:
+        with closing(self._open_register()) as source:
             while not self._stop.is_set():
                 started = time.monotonic()
                 register = source.read()
                 spent = time.monotonic() - started
                 self._publish(register=register, database_problem=None)
                 self._stop.wait(self._intervals.register_pause(spent))
-        finally:
-            source.close()
 
 
 def _apply(view: AggregateView, record: AggregateRecord) -> bool:
     try:
         return view.apply(record.topic, record.key, record.value)
     except (SerializationError, KeyError, TypeError) as error:
-        # One foreign record must not hide the others.
+        # One invalid record must not hide the others.
         log.warning("skipped a record", topic=record.topic, reason=repr(error))
         return False

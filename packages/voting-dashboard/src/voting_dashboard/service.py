@@ -1,7 +1,7 @@
 """The service: one reader for the whole process, and the Streamlit server that shows its results.
 
-Streamlit runs the page as a script of its own for every visitor, so the script cannot be passed
-anything: it finds the settings and the reader here.
+Streamlit runs the page as a separate script for each visitor and passes no arguments to it: the
+script finds the settings and the reader here.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from voting_dashboard.settings import DashboardSettings, PageSettings
 from voting_dashboard.sources import DatabaseRegisterSource, KafkaAggregateSource
 
 SHUTDOWN_TIMEOUT = 3.0
-"""Longest wait for open connections to close, in seconds."""
+"""Maximum wait for open connections to close, in seconds."""
 
 _THEME = {
     "theme_base": "light",
@@ -100,12 +100,9 @@ def check_port(settings: PageSettings) -> None:
 
 
 def serve(page: Path, settings: DashboardSettings, stop: StopSignal) -> None:
-    """Serve the page until the process is asked to stop.
+    """Serve the page, a Streamlit script, until the process is asked to stop.
 
-    Args:
-        page: The Streamlit script.
-        settings: What to read, and where to serve it.
-        stop: Its signal handlers are installed.
+    The signal handlers of `stop` must be installed.
     """
     configure(settings)
     bootstrap.load_config_options(
@@ -129,7 +126,7 @@ async def _serve(page: Path, settings: PageSettings, stop: StopSignal) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     stop.on_request(lambda: loop.call_soon_threadsafe(stopping.set))
-    # A signal may have come before the callback was registered.
+    # A signal may have arrived before the callback was registered.
     if stop.requested:
         return
     server = Server(str(page), is_hello=False)

@@ -2,6 +2,7 @@
 
 import attrs
 import typed_settings as ts
+from attrs.validators import ge, le
 
 from voting_core.service.settings import DatabaseSettings, KafkaSettings, LogSettings
 
@@ -17,7 +18,7 @@ class PageSettings:
     )
     port: int = ts.option(
         default=8501,
-        validator=attrs.validators.and_(attrs.validators.ge(1), attrs.validators.le(65535)),
+        validator=[ge(1), le(65535)],
         help="Port to listen on.",
         click={"param_decls": "--port"},
     )
@@ -28,7 +29,7 @@ class PageSettings:
     )
     refresh: int = ts.option(
         default=2,
-        validator=attrs.validators.and_(attrs.validators.ge(1), attrs.validators.le(60)),
+        validator=[ge(1), le(60)],
         help="Seconds between updates of the page, 1 to 60; each visitor can change it.",
         click={"param_decls": "--refresh"},
     )

@@ -1,4 +1,4 @@
-"""Where the figures come from: the aggregate topics in Kafka and the register in PostgreSQL."""
+"""The sources of the results: the aggregate topics in Kafka and the register in PostgreSQL."""
 
 import contextlib
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from voting_core.topics import AGGREGATES, VOTES
 from voting_dashboard.view_model import Candidate, VoterRegister
 
 REQUEST_TIMEOUT = 5.0
-"""Longest wait for an answer of the brokers, in seconds."""
+"""Maximum wait for a response from the brokers, in seconds."""
 
 MAX_POLL_RECORDS = 10_000
 
@@ -35,7 +35,7 @@ class AggregateRecord:
     """A record of an aggregate topic.
 
     Attributes:
-        written: When it was written to its topic; None if the broker does not know.
+        written: When it was written to its topic; None if it has no timestamp.
     """
 
     topic: str

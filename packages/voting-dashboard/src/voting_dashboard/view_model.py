@@ -126,12 +126,7 @@ class Snapshot:
 
 
 def vote_totals(view: AggregateView, newest: datetime | None) -> VoteTotals:
-    """Return the totals of the records that a view has taken in.
-
-    Args:
-        view: The highest total of each key.
-        newest: When the newest record was written to its topic.
-    """
+    """Return the totals of the records that a view has taken in, the last one at `newest`."""
     by_location_and_candidate: dict[str, dict[str, int]] = {}
     for row in view.rows(VOTES_PER_CANDIDATE_BY_LOCATION.name):
         by_candidate = by_location_and_candidate.setdefault(row["state"], {})
@@ -159,11 +154,7 @@ def election_results(totals: VoteTotals, register: VoterRegister | None) -> Resu
 
     The register is read less often than the totals, so it may be older. Only votes of registered
     voters are counted: where an older register has fewer voters than there are votes, the number of
-    registered voters is raised to the number of votes.
-
-    Args:
-        totals: The votes counted.
-        register: None while it is unknown.
+    registered voters is raised to the number of votes. The register is None while it is unknown.
     """
     candidates = {c.candidate_id: c for c in register.candidates} if register else {}
     candidates.update((c.candidate_id, c) for c in totals.candidates)

@@ -42,7 +42,7 @@ def age(newest: datetime | None, now: datetime) -> str:
 
 
 def leader(leading: Sequence[str], *, without_votes: str = "No leader yet") -> str:
-    """Return the name of the leader, that there is a tie, or the text for no votes."""
+    """Return the name of the leader, `Tie`, or the text for no votes."""
     if not leading:
         return without_votes
     return leading[0] if len(leading) == 1 else "Tie"
@@ -96,7 +96,7 @@ def problems(snapshot: Snapshot) -> list[str]:
 
 
 def escape_markdown(text: str) -> str:
-    """Return text that Streamlit, which reads Markdown in most places, shows as it is."""
+    """Escape text for Streamlit, which renders most texts as Markdown."""
     for special in "\\`*_{}[]()#+-!$:<>~|":
         text = text.replace(special, f"\\{special}")
     return text

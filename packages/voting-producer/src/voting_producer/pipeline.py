@@ -1,7 +1,7 @@
 """From the source to the register and to Kafka, batch by batch.
 
 A voter is registered and committed before the ballot is sent, so the consumer finds every voter in
-the register. A run can be repeated: the source yields the same voters, to register is idempotent,
+the register. A run can be repeated: the source yields the same voters, registration is idempotent,
 and a ballot sent twice is rejected as `already_voted`.
 """
 
@@ -65,11 +65,7 @@ def register_candidates(
 ) -> ExpectedTotals:
     """Register the candidates if there are none, and return the totals, which are still zero.
 
-    Args:
-        source: May have candidates and choices.
-        register: The register.
-        draw_seed: The consumer's seed, for voters without a choice.
-        weights: The consumer's weights, for voters without a choice.
+    The seed and the weights must be the consumer's, which draws for voters without a choice.
 
     Raises:
         InputError: The candidates contradict those registered, or a weight is wrong. Nothing was

@@ -7,13 +7,7 @@ from voting_producer.pipeline import Times
 
 
 def build_report(totals: ExpectedTotals, times: Times, *, skipped: int) -> dict[str, Any]:
-    """Return the report as a JSON object.
-
-    Args:
-        totals: The totals of all ballots sent.
-        times: When sending began and ended.
-        skipped: Number of malformed people, who were not registered.
-    """
+    """Return the report as a JSON object; `skipped` people were malformed and not registered."""
     return {
         "started_at": times.started_at,
         "finished_at": times.finished_at,

@@ -5,18 +5,13 @@ from typing import Literal
 
 import attrs
 import typed_settings as ts
-from attrs.validators import ge, le, min_len, optional
+from attrs.validators import and_, ge, le, lt, min_len, optional
 
 from voting_core.service.health import HEARTBEAT_HELP
 from voting_core.service.settings import DatabaseSettings, DrawSettings, KafkaSettings, LogSettings
 from voting_producer.shards import Shard
 
 SourceName = Literal["results", "synthetic", "random-user"]
-
-
-def _rate(_: object, attribute: "attrs.Attribute[float]", value: float) -> None:
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"'{attribute.name}' must be a finite number of 0 or more: {value}")
 
 
 def _slice(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
@@ -66,7 +61,7 @@ class ProducerSettings:
     )
     rate: float | None = ts.option(
         default=None,
-        validator=optional(_rate),
+        validator=optional(and_(ge(0), lt(float("inf")))),
         help="Maximum number of ballots per second; 0 or not set for no limit.",
     )
     report: Path | None = ts.option(

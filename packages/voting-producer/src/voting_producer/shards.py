@@ -12,8 +12,8 @@ _TEXT = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 class Shard:
     """Every `count`-th item, beginning with item `number`.
 
-    The shards 1/N, 2/N … N/N are disjoint, have all items together, and differ in size by one item
-    at most. The option is called `--slice`.
+    The shards 1/N, 2/N … N/N are disjoint, together contain all items, and differ in size by at
+    most one item. The option is called `--slice`.
 
     Attributes:
         number: Number of the shard, counted from 1.
@@ -45,9 +45,9 @@ class Shard:
         yield from positions[(self.number - 1 - positions.start) % self.count :: self.count]
 
     def size(self, items: int) -> int:
-        """Return the number of items in the shard, out of so many in total."""
+        """Return the number of items in the shard, out of `items` in total."""
         return len(range(self.number - 1, items, self.count))
 
 
 WHOLE = Shard(1, 1)
-"""The shard that has all items."""
+"""The shard that contains all items."""

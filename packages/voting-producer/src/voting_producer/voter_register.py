@@ -11,16 +11,12 @@ from voting_core.service.settings import DatabaseSettings
 class PostgresVoterRegister:
     """Candidates and voters in PostgreSQL.
 
-    To register is idempotent, so it is repeated when the connection is lost. Every method raises
+    Registration is idempotent, so it is repeated after the connection is lost. Every method raises
     UnreachableError if the database stays unavailable.
     """
 
     def __init__(self, settings: DatabaseSettings, *, should_stop: Callable[[], bool]) -> None:
-        """Connect.
-
-        Args:
-            settings: Where the database is.
-            should_stop: Whether the service was asked to stop, which ends retries.
+        """Connect; retries end as soon as `should_stop` returns True.
 
         Raises:
             UnreachableError: The database is unreachable.

@@ -6,21 +6,13 @@ from typing import Any, cast
 import attrs
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from voting_core import topics
 
-_VOTE = StructType(
-    [
-        StructField("candidate_id", StringType()),
-        StructField("candidate_name", StringType()),
-        StructField("party_affiliation", StringType()),
-        StructField("state", StringType()),
-        StructField("gender", StringType()),
-        StructField("age", IntegerType()),
-        StructField("voting_time", StringType()),
-    ]
-)
+_VOTE = """
+candidate_id STRING, candidate_name STRING, party_affiliation STRING,
+state STRING, gender STRING, age INT, voting_time STRING
+"""
 
 _COLUMNS = (
     "candidate_id",

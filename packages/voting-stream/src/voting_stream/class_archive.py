@@ -15,22 +15,24 @@ log = structlog.get_logger()
 
 
 def find_archive(directory: Path, java: Java, kafka_package: str) -> ClassArchive:
-    """Look for the archive that fits this Spark and its connector, among those in a directory."""
+    """Find the archive in a directory that fits this Java, this Spark and its Kafka connector."""
     return ClassArchive.find(
         directory, "spark", java, pyspark.__version__, pyspark.__file__, kafka_package
     )
 
 
 def record_archive(archive: ClassArchive, spark: SparkSession) -> None:
-    """Let a stopped session's Java end, and keep the archive that it records unless there is one.
+    """Wait until the Java process of a stopped session exits, and keep the archive that it records.
+
+    Does nothing if the archive already exists.
 
     Raises:
-        subprocess.TimeoutExpired: Java has not ended after a minute.
+        subprocess.TimeoutExpired: The process has not exited after a minute.
     """
     if archive.exists:
         return
     process = spark.sparkContext._gateway.proc  # type: ignore[union-attr]
-    # The end of its input is what tells this Java that Python has gone.
+    # This process exits at the end of its input.
     process.stdin.close()
     process.wait(RECORD_SECONDS)
     if archive.keep():

@@ -11,15 +11,9 @@ from voting_stream.settings import AVAILABLE_NOW, StreamSettings
 def start_query(
     spark: SparkSession, settings: StreamSettings, votes_topic_id: str, checkpoint: str
 ) -> StreamingQuery:
-    """Start the query.
+    """Start the query, with a checkpoint directory for this topic that only this driver uses.
 
     After a crash the sink may write a total again. This is harmless because totals are absolute.
-
-    Args:
-        spark: The session.
-        settings: Where Kafka is, and the trigger.
-        votes_topic_id: Id of `votes_topic`.
-        checkpoint: Directory for this topic that only this driver uses.
     """
     servers = settings.kafka.bootstrap_servers
     votes = (

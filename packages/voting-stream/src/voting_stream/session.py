@@ -18,43 +18,32 @@ JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
 
 def is_submitted(environ: Mapping[str, str]) -> bool:
-    """Return whether spark-submit runs this program and has chosen its Java and its master.
-
-    Args:
-        environ: The environment.
-    """
+    """Return whether spark-submit runs this program and has chosen its Java and its master."""
     return "PYSPARK_GATEWAY_PORT" in environ
 
 
 def start_session(settings: StreamSettings, java_options: Sequence[str]) -> SparkSession:
     """Start Spark; the first start downloads the Kafka connector.
 
-    Args:
-        settings: The master, the connector and further configuration.
-        java_options: Options for the driver's Java, before those in the configuration.
+    The driver's Java gets the options before those in the configuration.
     """
-    master = settings.master or (None if is_submitted(os.environ) else LOCAL)
-    builder = (
-        SparkSession.builder.appName("voting-stream")
-        .config("spark.sql.shuffle.partitions", settings.shuffle_partitions)
-        .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-    )
+    master = settings.master or ("" if is_submitted(os.environ) else LOCAL)
+    conf: dict[str, Any] = {
+        "spark.sql.shuffle.partitions": settings.shuffle_partitions,
+        "spark.sql.session.timeZone": "UTC",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+    }
     if settings.kafka_package:
-        builder = builder.config("spark.jars.packages", settings.kafka_package)
-    if master is not None:
-        builder = builder.master(master)
-    if master is not None and master.startswith("local"):
-        builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config(
-            "spark.driver.host", "127.0.0.1"
-        )
-    conf = dict(settings.spark_conf)
+        conf["spark.jars.packages"] = settings.kafka_package
+    if master:
+        conf["spark.master"] = master
+    if master.startswith("local"):
+        conf["spark.driver.bindAddress"] = conf["spark.driver.host"] = "127.0.0.1"
+    conf |= settings.spark_conf
     if java_options:
         conf[JAVA_OPTIONS] = " ".join((*java_options, conf.get(JAVA_OPTIONS, "")))
-    for name, value in conf.items():
-        builder = builder.config(name, value)
-    spark = builder.getOrCreate()
+    spark = SparkSession.builder.appName("voting-stream").config(map=conf).getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
     return spark
 
@@ -75,7 +64,7 @@ def lock_checkpoint(spark: SparkSession, checkpoint: str) -> Any:
     written once prevents two drivers.
 
     Returns:
-        The lock, to which the caller keeps a reference; None on object storage.
+        The lock, to which the caller must keep a reference; None on object storage.
 
     Raises:
         FatalError: Another driver still holds the lock after a minute.

@@ -13,7 +13,7 @@ CONNECT_SECONDS = 10
 
 
 def describe(settings: DatabaseSettings) -> str:
-    """Return where the database is, as user@host:port/database, without the password."""
+    """Return the database's address as user@host:port/database, without the password."""
     try:
         parts = conninfo_to_dict(settings.url)
     except psycopg.ProgrammingError as error:
@@ -23,15 +23,8 @@ def describe(settings: DatabaseSettings) -> str:
     return f"{user}{host}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
 
-def connect(
-    settings: DatabaseSettings, *, autocommit: bool = True, application: str = "voting"
-) -> psycopg.Connection:
-    """Return a new connection with UTC as its time zone.
-
-    Args:
-        settings: The database's URL.
-        autocommit: Whether a statement outside `connection.transaction()` commits immediately.
-        application: Name shown in `pg_stat_activity`.
+def connect(settings: DatabaseSettings, *, application: str = "voting") -> psycopg.Connection:
+    """Return a new connection in autocommit mode, with UTC as its time zone.
 
     Raises:
         UnreachableError: The server is unreachable for 10 s, or refuses the login.
@@ -54,22 +47,12 @@ def connect(
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0].rpartition("failed: ")[2]
         raise UnreachableError(f"cannot connect to PostgreSQL at {address}: {reason}") from error
-    connection.autocommit = autocommit
     return connection
 
 
 @contextmanager
 def repeatable_read(connection: psycopg.Connection) -> Iterator[None]:
-    """Run a transaction whose statements all see the tables at one point in time.
-
-    Args:
-        connection: A connection in autocommit mode, outside a transaction.
-    """
-    before = connection.isolation_level
-    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-    try:
-        with connection.transaction():
-            yield
-    finally:
-        if not connection.closed:
-            connection.isolation_level = before
+    """Run a transaction, not within another, whose statements see one state of the tables."""
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield

@@ -9,7 +9,7 @@ import stamina
 import structlog
 
 from voting_core.database.connection import connect, describe
-from voting_core.exceptions import UnreachableError
+from voting_core.exceptions import UnreachableError, one_line
 from voting_core.service.settings import DatabaseSettings
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class RetryingConnection:
         Args:
             settings: The database's URL.
             application: Name shown in `pg_stat_activity`.
-            policy: How long `run` waits for an unavailable database.
+            policy: Limits of the retries in `run`.
             should_stop: Called before each further attempt; True gives up.
             retry_on: Errors to retry in addition to connection errors.
             prepare: Called with each new connection.
@@ -71,10 +71,7 @@ class RetryingConnection:
         self._connection: psycopg.Connection | None = self._connect()
 
     def run(self, work: Callable[[psycopg.Connection], T]) -> T:
-        """Return the result of a function, repeated until it succeeds.
-
-        Args:
-            work: An idempotent function of the connection.
+        """Return the result of an idempotent function, repeated until it succeeds.
 
         Raises:
             UnreachableError: The database remained unavailable, or the process has to stop.
@@ -93,7 +90,7 @@ class RetryingConnection:
                     return self._attempt(work)
         except psycopg.OperationalError as error:
             address = describe(self._settings)
-            raise UnreachableError(f"lost PostgreSQL at {address}: {_one_line(error)}") from error
+            raise UnreachableError(f"lost PostgreSQL at {address}: {one_line(error)}") from error
         raise AssertionError("a retry ends with a result or an error")
 
     def close(self) -> None:
@@ -109,7 +106,7 @@ class RetryingConnection:
             return work(self._connection)
         except self._transient as error:
             log.warning(
-                "database unavailable", database=describe(self._settings), error=_one_line(error)
+                "database unavailable", database=describe(self._settings), error=one_line(error)
             )
             self.close()
             raise
@@ -125,7 +122,3 @@ class RetryingConnection:
             connection.close()
             raise
         return connection
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

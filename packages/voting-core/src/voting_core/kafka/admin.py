@@ -55,7 +55,7 @@ def connect_admin(settings: KafkaSettings) -> AdminClient:
         admin.list_topics(timeout=CONNECT_SECONDS)
     except KafkaException as error:
         raise UnreachableError(
-            f"no Kafka broker answers at {settings.bootstrap_servers} "
+            f"no Kafka broker is reachable at {settings.bootstrap_servers} "
             f"within {CONNECT_SECONDS:.0f} s: {error.args[0].str()}"
         ) from error
     return admin
@@ -113,12 +113,8 @@ def create_topics(
 ) -> list[str]:
     """Create the missing topics and return their names.
 
-    Args:
-        admin: The admin client.
-        topics: The topics that must exist.
-        partitions: Number of partitions of topics without a fixed number.
-        replication: Replication factor; -1 for the broker's default.
-        min_insync_replicas: Replicas that must acknowledge a record; -1 for the broker's default.
+    `partitions` applies to topics without a fixed number. For the other two numbers, -1 is the
+    broker's default.
     """
     replicas = {} if min_insync_replicas < 0 else {"min.insync.replicas": str(min_insync_replicas)}
     new = [

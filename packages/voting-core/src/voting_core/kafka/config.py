@@ -9,12 +9,7 @@ _log = logging.getLogger("librdkafka")
 
 
 def client_config(settings: KafkaSettings, **properties: Any) -> dict[str, Any]:
-    """Return a librdkafka configuration.
-
-    Args:
-        settings: The bootstrap servers.
-        properties: Additional properties, with underscores instead of dots.
-    """
+    """Return a librdkafka configuration; `properties` are named with underscores for dots."""
     return {
         "bootstrap.servers": settings.bootstrap_servers,
         # Reconnect to a restarted broker within 1 s instead of the default 10 s.

@@ -12,7 +12,7 @@ class ReliableProducer:
     """An idempotent producer that raises a failed delivery at the next call.
 
     Records are acknowledged by all in-sync replicas, buffered in bounded memory, and partitioned
-    by key like in Kafka's Java client.
+    by key as in Kafka's Java client.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -45,12 +46,6 @@ def read_to_end(
     an open transaction may be committed already. The reader waits for the open transaction, which
     the transaction timeout bounds.
 
-    Args:
-        settings: The bootstrap servers.
-        admin: An admin client of the same cluster.
-        topic: The topic; all its partitions are read.
-        timeout: Seconds without a record after which the read fails.
-
     Raises:
         UnreachableError: No record arrived for `timeout` seconds before the end was reached.
     """
@@ -61,10 +56,8 @@ def read_to_end(
     }
     if not remaining:
         return
-    consumer = open_reader(
-        settings, [TopicPartition(topic, p, offsets.start) for p, offsets in remaining.items()]
-    )
-    try:
+    assignment = [TopicPartition(topic, p, offsets.start) for p, offsets in remaining.items()]
+    with closing(open_reader(settings, assignment)) as consumer:
         deadline = time.monotonic() + timeout
         while remaining:
             # consume() waits the whole time unless the batch is full, even at the topic's end.
@@ -91,8 +84,6 @@ def read_to_end(
                     raise KafkaException(error)
                 if partition in remaining and reached >= remaining[partition].end:
                     del remaining[partition]
-    finally:
-        consumer.close()
 
 
 def position(message: Message) -> tuple[int, int]:

@@ -24,7 +24,6 @@ class Coverage:
     Attributes:
         next_offsets: First offset of each partition of `voters_topic` whose decision is not
             published.
-        votes_topic_id: Id of `votes_topic`.
         counted: The counted records of `votes_topic`, ordered by partition.
     """
 

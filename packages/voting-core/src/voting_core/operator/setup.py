@@ -26,14 +26,7 @@ def set_up_election(
     replication: int = -1,
     min_insync_replicas: int = -1,
 ) -> None:
-    """Create the missing tables and topics.
-
-    Args:
-        admin: Admin client of the Kafka cluster.
-        conn: Connection to PostgreSQL, in autocommit mode.
-        partitions: Number of partitions of the log topics.
-        replication: Replication factor; -1 for the broker's default.
-        min_insync_replicas: Replicas that must acknowledge a record; -1 for the broker's default.
+    """Create the missing tables and topics, with the arguments of `create_topics`.
 
     Raises:
         TopicError: An existing topic would lose records, or the checkpoints of published records

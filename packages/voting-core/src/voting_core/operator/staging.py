@@ -44,25 +44,19 @@ class StagedRecords:
 
 @attrs.frozen
 class StagedVotes(StagedRecords):
-    """The result of staging `votes_topic`.
-
-    Attributes:
-        candidates: Number of records by candidate, as the records name it.
-    """
+    """The result of staging `votes_topic`, with the number of records by candidate."""
 
     candidates: Mapping[NamedCandidate, int] = attrs.field(kw_only=True)
 
 
 @contextmanager
-def temporary_tables(conn: psycopg.Connection, *names: str) -> Iterator[None]:
-    """Drop temporary tables at the end of the block, if they exist."""
+def temporary_tables(conn: psycopg.Connection) -> Iterator[None]:
+    """Drop all temporary tables of the connection at the end of the block."""
     try:
         yield
     finally:
-        usable = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
-        if conn.info.transaction_status in usable:
-            for name in names:
-                conn.execute(f"DROP TABLE IF EXISTS pg_temp.{name}")
+        if conn.info.transaction_status in (TransactionStatus.IDLE, TransactionStatus.INTRANS):
+            conn.execute("DISCARD TEMPORARY")
 
 
 def stage_votes(conn: psycopg.Connection, messages: Iterable[Message]) -> StagedVotes:

@@ -12,7 +12,7 @@ from voting_core.aggregates import AggregateView
 from voting_core.checkpoint import decode_checkpoint
 from voting_core.kafka import offset_ranges, read_to_end, topic_ids
 from voting_core.operator.coverage import CountedPartition, Coverage
-from voting_core.operator.vote_counts import count_rejections
+from voting_core.operator.vote_counts import count_rejections, select_number
 from voting_core.service.settings import KafkaSettings
 
 
@@ -22,7 +22,6 @@ class KafkaStatus:
 
     Attributes:
         waiting: Offsets of `voters_topic` whose decisions are not published.
-        coverage: The records that are published and counted.
         tallied_at: When the newest aggregate was written, in seconds since 1970.
     """
 
@@ -51,14 +50,7 @@ class KafkaStatus:
 
 @attrs.frozen
 class PipelineStatus:
-    """The state of the pipeline; while it runs, the figures are of slightly different times.
-
-    Attributes:
-        registered: Registered voters.
-        votes: Accepted votes in the database.
-        rejected: Rejections in the database by reason.
-        kafka: The state according to Kafka.
-    """
+    """The state of the pipeline; while it runs, the figures are of slightly different times."""
 
     registered: int
     votes: int
@@ -109,9 +101,8 @@ def pipeline_status(
     settings: KafkaSettings, admin: AdminClient, conn: psycopg.Connection
 ) -> PipelineStatus:
     """Read the state of the pipeline from Kafka and PostgreSQL."""
-    row = conn.execute("SELECT count(*) FROM voters").fetchone()
     return PipelineStatus(
-        registered=row[0] if row else 0,
+        registered=select_number(conn, "voters"),
         votes=stored_votes(conn),
         rejected=count_rejections(conn),
         kafka=kafka_status(settings, admin),
@@ -120,5 +111,4 @@ def pipeline_status(
 
 def stored_votes(conn: psycopg.Connection) -> int:
     """Return the number of accepted votes in the database."""
-    row = conn.execute("SELECT count(*) FROM votes").fetchone()
-    return int(row[0]) if row else 0
+    return select_number(conn, "votes")

@@ -36,7 +36,6 @@ class VoteCounts:
     """The votes in one data store; candidates by id, without entries of zero votes.
 
     Attributes:
-        names: Each candidate's name in that store, by id.
         duplicates: Votes beyond the first of a voter.
         demographics: Votes by dimension (`gender`, `age_band`) and value.
         minutes: Votes by minute (UTC, as 2024-11-05T17:03:00Z) and candidate.
@@ -81,11 +80,7 @@ def count_votes(
 ) -> VoteCounts:
     """Count rows of one vote each, in a single pass.
 
-    Args:
-        conn: The connection.
-        source: A FROM clause's operand with candidate_id, state, gender, age and voting_time.
-        names: Each candidate's name by id.
-        duplicates: Votes beyond the first of a voter among the rows.
+    `source` is a FROM operand with candidate_id, state, gender, age and voting_time.
     """
     rows = conn.execute(
         "SELECT GROUPING(state, gender, age, minute), candidate_id, state, gender, age, minute,"
@@ -158,6 +153,17 @@ def count_rejections(conn: psycopg.Connection, source: str = "rejections") -> di
         f"SELECT reason, count(*) FROM {source} GROUP BY reason ORDER BY reason".encode()
     )
     return dict(rows.fetchall())
+
+
+def select_number(
+    conn: psycopg.Connection,
+    source: str,
+    number: str = "count(*)",
+    values: Mapping[str, Any] | None = None,
+) -> int:
+    """Return an aggregate over a FROM operand; by default, the number of rows."""
+    row = conn.execute(f"SELECT {number} FROM {source}".encode(), values).fetchone()
+    return int(row[0]) if row else 0
 
 
 def candidate_names(candidates: Iterable[NamedCandidate]) -> dict[str, str]:

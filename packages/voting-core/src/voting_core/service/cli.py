@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 from typed_settings.exceptions import TsError
 
-from voting_core.exceptions import VotingError
+from voting_core.exceptions import VotingError, one_line
 
 INTERRUPTED = 130
 
@@ -19,9 +19,7 @@ INTERRUPTED = 130
 def run_command(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
     """Run a click command and exit; expected errors are shown without a traceback.
 
-    Args:
-        command: The command, whose callback returns None or an exit code.
-        args: Arguments; by default those of the process.
+    The callback of the command returns None or an exit code.
     """
     name = command.name or "voting"
     try:
@@ -49,10 +47,6 @@ def _fail(name: str, message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
-
-
 def _client_error(error: Exception) -> str | None:
     """Return the message of an error of PostgreSQL or Kafka; None for another error."""
     # Imported here, because these imports would dominate the time of `--help`.
@@ -60,7 +54,7 @@ def _client_error(error: Exception) -> str | None:
     from confluent_kafka import KafkaException
 
     if isinstance(error, psycopg.Error):
-        return f"PostgreSQL: {_one_line(error)}"
+        return f"PostgreSQL: {one_line(error)}"
     if isinstance(error, KafkaException):
         return f"Kafka: {error.args[0].str()}"
     return None
@@ -69,4 +63,4 @@ def _client_error(error: Exception) -> str | None:
 def _settings_error(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return _one_line(error)
+    return one_line(error)

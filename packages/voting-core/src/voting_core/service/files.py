@@ -10,11 +10,7 @@ from voting_core.exceptions import InputError
 
 
 def check_writable(path: Path, what: str) -> None:
-    """Check early that a result can be written later.
-
-    Args:
-        path: The file.
-        what: The file's purpose, for the message.
+    """Check early that a result can be written later; `what` names it in the message.
 
     Raises:
         InputError: The folder is missing or not writable, or the path is a folder.

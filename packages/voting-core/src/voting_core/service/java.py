@@ -1,4 +1,4 @@
-"""Finding a Java that runs Kafka and Spark."""
+"""Finding a Java runtime for Kafka and Spark."""
 
 import re
 import shutil
@@ -10,13 +10,10 @@ import attrs
 
 from voting_core.exceptions import JavaError
 
-__all__ = ["QUIET_OPTIONS", "Java", "find_java", "parse_version"]
-
-# Spark 4 and Kafka 4 ask for 17; what Spark's Hadoop asks of Java is refused from 23 on
-# (HADOOP-19212).
+# Spark 4 and Kafka 4 require 17; Spark's Hadoop calls an API that Java 23 rejects (HADOOP-19212).
 _VERSIONS = range(17, 23)
 
-# Without them each Java leaves a directory for monitoring tools among the temporary files.
+# Without it, each Java process leaves a directory for monitoring tools in the temporary directory.
 QUIET_OPTIONS = ("-XX:-UsePerfData",)
 
 _INSTALL = (
@@ -32,8 +29,8 @@ class Java:
 
     Attributes:
         path: The `java` program.
-        version: Its feature release: 17 for 17.0.15, 8 for 1.8.0.
-        build: The output of `java -version`, which distinguishes two builds.
+        version: The feature release: 17 for 17.0.15, 8 for 1.8.0.
+        build: The output of `java -version`, which distinguishes builds of one release.
     """
 
     path: Path
@@ -42,16 +39,10 @@ class Java:
 
 
 def parse_version(output: str) -> int | None:
-    """Read the feature release from what `java -version` prints.
+    """Return the feature release in the standard error of `java -version`, or None.
 
-    The format is that of JEP 223 (`"17.0.15"`, `"22-ea"`) or the older `"1.8.0_402"`; lines such
-    as `Picked up JAVA_TOOL_OPTIONS` may come before it.
-
-    Args:
-        output: Standard error of `java -version`.
-
-    Returns:
-        The feature release, None when there is none in the output.
+    The format is that of JEP 223 (`"17.0.15"`, `"22-ea"`) or the older `"1.8.0_402"`. Lines such as
+    `Picked up JAVA_TOOL_OPTIONS` may precede it.
     """
     match = _VERSION.search(output)
     return int(match.group(1)) if match else None
@@ -60,15 +51,12 @@ def parse_version(output: str) -> int | None:
 def find_java(environ: Mapping[str, str]) -> Java:
     """Return the Java of `JAVA_HOME`, or else that of `PATH`, as Spark chooses it.
 
-    Args:
-        environ: The environment.
-
     Raises:
-        JavaError: There is none, it does not run, or it is too old or too new.
+        JavaError: Java is missing, does not run, or its version is not supported.
     """
     path, origin = _locate(environ)
     try:
-        answer = subprocess.run(
+        result = subprocess.run(
             [path, *QUIET_OPTIONS, "-version"],
             check=False,
             capture_output=True,
@@ -78,13 +66,13 @@ def find_java(environ: Mapping[str, str]) -> Java:
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise JavaError(f"{path} ({origin}) does not run: {error}; {_INSTALL}") from error
-    version = parse_version(answer.stderr)
-    if answer.returncode or version is None:
-        output = " ".join(answer.stderr.split())[:200] or f"exit status {answer.returncode}"
-        raise JavaError(f"{path} ({origin}) prints no version ({output}); {_INSTALL}")
+    version = parse_version(result.stderr)
+    if result.returncode or version is None:
+        found = " ".join(result.stderr.split())[:200] or f"exit status {result.returncode}"
+        raise JavaError(f"{path} ({origin}) prints no version ({found}); {_INSTALL}")
     if version not in _VERSIONS:
         raise JavaError(f"{path} ({origin}) is Java {version}; {_INSTALL}")
-    return Java(path, version, answer.stderr)
+    return Java(path, version, result.stderr)
 
 
 def _locate(environ: Mapping[str, str]) -> tuple[Path, str]:

@@ -12,12 +12,7 @@ from voting_core.service.settings import LogSettings
 
 
 def configure_logging(settings: LogSettings, service: str) -> None:
-    """Write the logs of the service and its libraries to standard error.
-
-    Args:
-        settings: Level and format.
-        service: The service's name, added to every line.
-    """
+    """Write the logs of the service and its libraries to standard error."""
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -20,12 +20,9 @@ class ProgressBar(Protocol):
     """Shows the progress of a task."""
 
     def update(self, done: int, *, position: int | None = None, **figures: int) -> None:
-        """Show the progress.
+        """Show the number of processed items, and additional numbers by name.
 
-        Args:
-            done: Number of processed items.
-            position: Progress in the unit of the task's total; `done` by default.
-            figures: Additional numbers to show, by name.
+        `position` is the progress in the unit of the task's total, if that is not items.
         """
 
     def finish(self, event: str, done: int) -> None:
@@ -34,14 +31,7 @@ class ProgressBar(Protocol):
 
 @attrs.define
 class LogProgress:
-    """Logs the progress every few seconds.
-
-    Attributes:
-        event: The task's name, the event of the log lines.
-        unit: The items' name, such as `voters`.
-        total: End of the task; None if unknown.
-        interval: Seconds between two lines.
-    """
+    """Logs the progress every `interval` seconds; the other fields are those of `show_progress`."""
 
     event: str
     unit: str

@@ -91,12 +91,7 @@ def _check_offset(_: Any, attribute: "attrs.Attribute[Any]", time: datetime | No
 
 @attrs.frozen
 class PollSettings:
-    """When ballots may be cast; by default at any time.
-
-    Attributes:
-        open: The opening, inclusive.
-        close: The closing, exclusive.
-    """
+    """When ballots may be cast; by default at any time."""
 
     open: datetime | None = ts.option(
         default=None,
@@ -134,7 +129,7 @@ SHARED = ("kafka", "database", "draw", "polls", "log")
 
 
 class _SharedFormat(ts.TomlFormat):
-    """The section shared by all services; each ignores the settings that it does not have."""
+    """The section that all services share; each ignores the settings that it does not have."""
 
     def __call__(
         self, path: Path, settings_cls: type[Any], options: ts.types.OptionList
@@ -147,9 +142,7 @@ class _SharedFormat(ts.TomlFormat):
 def settings_options(settings: type[Any], command: str) -> Callable[[Any], Any]:
     """Return a decorator that adds the fields of a settings class to a click command as options.
 
-    Args:
-        settings: An attrs class.
-        command: The console script's name, which is that of its section in the TOML file.
+    `command` is the name of the console script and of its section in the TOML file.
     """
     formats: list[ts.TomlFormat] = [_SharedFormat(SHARED_SECTION)]
     if command != SHARED_SECTION:

@@ -1,4 +1,4 @@
-"""Plausible voters, invented from the bytes of a digest alone.
+"""Plausible voters, derived from the bytes of a digest alone.
 
 The same digest gives the same voter on any machine and any day. Each property comes from its own
 bytes, so that the properties are independent.

@@ -1,7 +1,8 @@
-"""Sources of voters: one module per source, all with one protocol."""
+"""Sources of voters: one module per source, all with one interface."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from voting_core.models import Candidate, Voter
 
@@ -15,37 +16,34 @@ class Registration(NamedTuple):
     casts_ballot: bool
 
 
-class Source(Protocol):
+class Source(ABC):
     """Voters, in the same order in every run.
 
     Attributes:
         candidates: The candidates of the source; empty if it works with any.
         has_choices: Whether each voter has a choice; otherwise the consumer draws it.
-        expected: Number of ballots, including those of malformed people that will be skipped.
         skipped: Number of malformed people skipped so far.
     """
 
-    @property
-    def candidates(self) -> Sequence[Candidate]: ...  # noqa: D102
+    candidates: tuple[Candidate, ...] = ()
+    has_choices: bool = False
+    skipped: int = 0
 
     @property
-    def has_choices(self) -> bool: ...  # noqa: D102
+    @abstractmethod
+    def expected(self) -> int:
+        """Number of ballots, including those of malformed people that will be skipped."""
 
-    @property
-    def expected(self) -> int: ...  # noqa: D102
-
-    @property
-    def skipped(self) -> int: ...  # noqa: D102
-
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027
         """Check that the source is usable, before anything is written.
 
         Raises:
-            SetupError: It is not.
+            SetupError: The source is unusable.
         """
 
+    @abstractmethod
     def registrations(self) -> Iterator[Registration]:
         """Yield all voters, in bounded memory."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Release what `prepare` and `registrations` opened."""

@@ -8,9 +8,9 @@ import attrs
 import structlog
 
 from voting_core.exceptions import InputError
-from voting_core.models import Address, Candidate, Voter
+from voting_core.models import Address, Voter
 from voting_producer.shards import WHOLE, Shard
-from voting_producer.sources import Registration
+from voting_producer.sources import Registration, Source
 from voting_producer.sources.random_user_api import MAX_PAGE, RandomUserApi
 
 # Core refuses longer ids; those of the API have 36 characters.
@@ -46,9 +46,7 @@ def voter_from(person: Any) -> Voter:
     voter_id = _required(person, "login", "uuid")
     if len(voter_id) > _MAX_ID_LENGTH:
         raise MalformedPersonError("login.uuid is too long")
-    street = f"{_text(person, 'location', 'street', 'number')} " + _text(
-        person, "location", "street", "name"
-    )
+    street = [_text(person, "location", "street", part) for part in ("number", "name")]
     return Voter(
         voter_id=voter_id,
         voter_name=name,
@@ -56,7 +54,7 @@ def voter_from(person: Any) -> Voter:
         gender=_required(person, "gender"),
         address=Address(
             state=_required(person, "location", "state"),
-            street=street.strip(),
+            street=" ".join(street).strip(),
             city=_text(person, "location", "city"),
             country=_text(person, "location", "country"),
             postcode=_text(person, "location", "postcode"),
@@ -82,7 +80,7 @@ def _field(person: Any, path: tuple[str, ...]) -> Any:
 
 
 def _text(person: Any, *path: str) -> str:
-    """Return a string or integer (some postcodes are) as a string, a missing value as empty."""
+    """Return a string, or an integer as a string; empty if the value is missing."""
     value = _field(person, path)
     if value is None:
         return ""
@@ -109,14 +107,13 @@ def _age(person: Any) -> int | None:
 
 
 @attrs.define
-class RandomUserSource:
-    """Requests people page by page; see `Source`.
+class RandomUserSource(Source):
+    """Requests people page by page.
 
     All pages have the same size, because the people on a page may depend on it. If all people fit
     on one page, it has the size of their number.
 
     Attributes:
-        api: The connection to the API.
         voters: Number of people to request, in all shards together.
         page_size: People per page, 1 to 5,000.
         shard: Which of the pages to request.
@@ -129,8 +126,6 @@ class RandomUserSource:
     voters: int
     page_size: int = 1000
     shard: Shard = WHOLE
-    candidates: tuple[Candidate, ...] = attrs.field(default=(), init=False)
-    has_choices: bool = attrs.field(default=False, init=False)
     skipped: int = attrs.field(default=0, init=False)
     _first_page: list[Registration] | None = attrs.field(default=None, init=False)
 

@@ -31,6 +31,9 @@ FIELDS = "gender,name,location,email,login,dob,phone,picture,nat"
 class ApiError(SetupError):
     """The API responds, but not with what was requested."""
 
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(f"the Random User API at {url}: {problem}")
+
 
 class RandomUserApi:
     """A connection to the API or to a compatible server."""
@@ -91,9 +94,8 @@ class RandomUserApi:
                 with attempt:
                     return self._check(self._request(page, count), page, count)
         except RateLimitedError as error:
-            wait = (
-                "" if error.retry_after is None else f" and asks for {error.retry_after:.0f} s more"
-            )
+            seconds = error.retry_after
+            wait = "" if seconds is None else f" and asks for {seconds:.0f} s more"
             raise UnreachableError(
                 f"the Random User API at {self.url} still applies its rate limit{wait}; "
                 f"the maximum wait is {self._limits.rate_limit_timeout:.0f} s"
@@ -121,16 +123,14 @@ class RandomUserApi:
         except httpx.TransportError as error:
             raise RequestFailedError(str(error) or type(error).__name__) from error
         except httpx.DecodingError as error:
-            raise ApiError(f"the Random User API at {self.url}: {error}") from error
+            raise ApiError(self.url, str(error)) from error
         return _read(response, self.url)
 
     def _check(self, body: dict[str, Any], page: int, count: int) -> list[Any]:
         """Return the people in a response that matches its request."""
         results, info = body.get("results"), body.get("info")
         if not isinstance(results, list) or not isinstance(info, dict):
-            raise ApiError(
-                f"the Random User API at {self.url}: the response lacks 'results' or 'info'"
-            )
+            raise ApiError(self.url, "the response lacks 'results' or 'info'")
         for what, requested, received in (
             ("version", VERSION, info.get("version")),
             ("seed", self._seed, info.get("seed")),
@@ -139,17 +139,12 @@ class RandomUserApi:
             ("people", count, len(results)),
         ):
             if str(received) != str(requested):
-                raise ApiError(
-                    f"the Random User API at {self.url}: asked for {what} {requested}, "
-                    f"got {_short(received)}"
-                )
+                raise ApiError(self.url, f"asked for {what} {requested}, got {_short(received)}")
         for person in results if self._nationalities else ():
             nat = person.get("nat") if isinstance(person, dict) else None
             if isinstance(nat, str) and nat not in self._nationalities:
-                raise ApiError(
-                    f"the Random User API at {self.url}: asked for nationality "
-                    f"{','.join(self._nationalities)}, got {_short(nat)}"
-                )
+                nats = ",".join(self._nationalities)
+                raise ApiError(self.url, f"asked for nationality {nats}, got {_short(nat)}")
         return results
 
 
@@ -162,14 +157,13 @@ def _read(response: httpx.Response, url: str) -> dict[str, Any]:
     try:
         body = response.json()
     except ValueError as error:
-        if status != 200:
-            raise ApiError(f"the Random User API at {url}: status {status}") from error
-        raise ApiError(f"the Random User API at {url}: the response is not JSON") from error
+        problem = "the response is not JSON" if status == 200 else f"status {status}"
+        raise ApiError(url, problem) from error
     reason = f": {_short(body['error'])}" if isinstance(body, dict) and "error" in body else ""
     if status != 200 or reason:
-        raise ApiError(f"the Random User API at {url}: status {status}{reason}")
+        raise ApiError(url, f"status {status}{reason}")
     if not isinstance(body, dict):
-        raise ApiError(f"the Random User API at {url}: the response is not a JSON object")
+        raise ApiError(url, "the response is not a JSON object")
     return body
 
 

@@ -1,4 +1,4 @@
-"""When a request to the Random User API is repeated, and when it is given up."""
+"""When a request to the Random User API is repeated, and when the client gives up."""
 
 import time
 from collections.abc import Callable
@@ -53,12 +53,7 @@ class RateLimitedError(Exception):
 
 @attrs.define
 class RetrySchedule:
-    """Decides, after each failed attempt of one request, how long to wait for the next.
-
-    Attributes:
-        url: Address of the API, for the log.
-        limits: When to give up.
-    """
+    """Decides, after each failed attempt of one request, how long to wait for the next."""
 
     url: str
     limits: RetryLimits

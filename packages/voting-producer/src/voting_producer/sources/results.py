@@ -10,16 +10,16 @@ from voting_core.models import Candidate
 from voting_producer.candidates import candidate_id
 from voting_producer.people import DIGEST_BYTES, find_state, invent_voter
 from voting_producer.shards import WHOLE, Shard
-from voting_producer.sources import Registration
+from voting_producer.sources import Registration, Source
 from voting_producer.sources.results_file import ResultRow, ResultsFile
 
 
 def voters_per_row(rows: Iterable[ResultRow], scale: int) -> Iterator[tuple[ResultRow, int]]:
     """Yield each row with its number of voters.
 
-    A row of v votes yields ⌊(c+v)/scale⌋ - ⌊c/scale⌋ voters, where c is the votes of the same
-    candidate and state in earlier rows. Each candidate's total in a state is therefore exactly
-    ⌊total/scale⌋.
+    A row of v votes yields ⌊(c+v)/scale⌋ - ⌊c/scale⌋ voters, where c is the sum of the votes of
+    the same candidate and state in earlier rows. Each candidate's total in a state is therefore
+    exactly ⌊total/scale⌋.
     """
     seen: dict[tuple[str, str], int] = {}
     for row in rows:
@@ -30,11 +30,10 @@ def voters_per_row(rows: Iterable[ResultRow], scale: int) -> Iterator[tuple[Resu
 
 
 @attrs.define
-class ResultsSource:
-    """Replays a results file; see `Source`.
+class ResultsSource(Source):
+    """Replays a results file.
 
     Attributes:
-        file: The file, read and checked.
         scale: Number of votes in the file per voter.
         shard: Which of the voters to yield, counted in the order of the file.
     """
@@ -44,8 +43,7 @@ class ResultsSource:
     shard: Shard = WHOLE
     candidates: tuple[Candidate, ...] = attrs.field(init=False)
     expected: int = attrs.field(init=False)
-    has_choices: bool = attrs.field(default=True, init=False)
-    skipped: int = attrs.field(default=0, init=False)
+    has_choices = True
 
     def __attrs_post_init__(self) -> None:
         self.candidates = tuple(
@@ -53,9 +51,6 @@ class ResultsSource:
         )
         voters = sum(voters for _, voters in voters_per_row(self.file.rows, self.scale))
         self.expected = self.shard.size(voters)
-
-    def prepare(self) -> None:
-        """Do nothing: the file was checked when it was read."""
 
     def registrations(self) -> Iterator[Registration]:
         """Yield the voters row by row; each casts a ballot."""
@@ -73,6 +68,3 @@ class ResultsSource:
                 voter.update(b"%d" % (position - first))
                 yield Registration(invent_voter(voter.digest(), state, choice), True)
             first += voters
-
-    def close(self) -> None:
-        """Do nothing: nothing is open."""

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -52,12 +53,9 @@ class ResultsFile:
 
 
 def read_results(path: Path, *, year: str | None = None, office: str | None = None) -> ResultsFile:
-    """Read and check a results file.
+    """Read and check a results file in UTF-8.
 
-    Args:
-        path: The file, CSV in UTF-8.
-        year: The election's year; required if the file has several.
-        office: The office; required if the file has several.
+    A file with several years or offices requires the year or the office to read.
 
     Raises:
         InputError: The file is unreadable or invalid; the message names the file, and the row and
@@ -143,7 +141,13 @@ def _parse(text: str) -> Iterator[_ParsedRow]:
                 "expected a whole number of 0 or more"
             )
         yield _ParsedRow(
-            ResultRow(number, values["state"], values["candidate"], int(values["candidatevotes"])),
+            # The same few strings recur in every row: one copy of each saves memory.
+            ResultRow(
+                number,
+                sys.intern(values["state"]),
+                sys.intern(values["candidate"]),
+                int(values["candidatevotes"]),
+            ),
             values.get("party", ""),
             {name: values[name] for name in _SELECTORS if name in values},
         )
@@ -155,8 +159,6 @@ def _select(
     parsed: Iterator[_ParsedRow], wanted: Mapping[str, str | None]
 ) -> tuple[tuple[ResultRow, ...], dict[str, str]]:
     """Return the rows of one year and office, and their candidates; check all rows."""
-    # The same few strings recur in every row: one copy of each saves memory.
-    texts: dict[str, str] = {}
     found: dict[str, dict[str, None]] = {name: {} for name in _SELECTORS}
     rows: list[ResultRow] = []
     parties: dict[str, str] = {}
@@ -167,11 +169,8 @@ def _select(
             value is None or each.selectors.get(name, "").casefold() == value.strip().casefold()
             for name, value in wanted.items()
         ):
-            row = each.row
-            state = texts.setdefault(row.state, row.state)
-            candidate = texts.setdefault(row.candidate, row.candidate)
-            rows.append(attrs.evolve(row, state=state, candidate=candidate))
-            parties.setdefault(candidate, each.party)
+            rows.append(each.row)
+            parties.setdefault(each.row.candidate, each.party)
     for name, choice in wanted.items():
         values = ", ".join(sorted(found[name]))
         if choice is not None and not found[name]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import attrs
 
-from voting_core.models import Candidate
 from voting_producer.people import (
     DIGEST_BYTES,
     invent_voter,
@@ -14,12 +13,12 @@ from voting_producer.people import (
     sample_turnout,
 )
 from voting_producer.shards import WHOLE, Shard
-from voting_producer.sources import Registration
+from voting_producer.sources import Registration, Source
 
 
 @attrs.define
-class SyntheticSource:
-    """Yields voters of an endless register until enough of them cast a ballot; see `Source`.
+class SyntheticSource(Source):
+    """Yields voters of an endless register until enough of them cast a ballot.
 
     Attributes:
         seed: Any text; the same seed gives the same voters in the same order.
@@ -31,21 +30,15 @@ class SyntheticSource:
     seed: str
     voters: int
     shard: Shard = WHOLE
-    candidates: tuple[Candidate, ...] = attrs.field(default=(), init=False)
-    has_choices: bool = attrs.field(default=False, init=False)
-    skipped: int = attrs.field(default=0, init=False)
 
     @property
     def expected(self) -> int:
         """Number of ballots in the shard."""
         return self.shard.size(self.voters)
 
-    def prepare(self) -> None:
-        """Do nothing: the source needs nothing but the seed."""
-
     def registrations(self) -> Iterator[Registration]:
         """Yield the voters of the shard, with and without a ballot."""
-        # Hashed by itself, so that seed 1 with number 11 differs from seed 11 with number 1.
+        # Hashed separately, so that seed 1 with number 11 differs from seed 11 with number 1.
         seed = hashlib.blake2b(digest_size=DIGEST_BYTES)
         seed.update(hashlib.sha256(self.seed.encode()).digest())
         ballots = number = 0
@@ -59,6 +52,3 @@ class SyntheticSource:
                 yield Registration(invent_voter(digest, state), casts_ballot)
             ballots += casts_ballot
             number += 1
-
-    def close(self) -> None:
-        """Do nothing: nothing is open."""

@@ -18,13 +18,7 @@ _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 @attrs.frozen
 class Migration:
-    """One schema change.
-
-    Attributes:
-        version: Number, from 1 without gaps.
-        name: Short description.
-        sql: Statements, executed in one transaction.
-    """
+    """One schema change; the versions are consecutive, from 1."""
 
     version: int
     name: str

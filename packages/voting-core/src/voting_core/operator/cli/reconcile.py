@@ -56,7 +56,7 @@ class ReconcileSettings(OperatorSettings):
 def reconcile(
     settings: ReconcileSettings, deep: bool, as_json: bool, watch: float | None, timeout: float
 ) -> int:
-    """Compare all data stores that hold votes; exit code 1 when they disagree.
+    """Compare all data stores with votes; exit code 1 when they disagree.
 
     Compares the records read, PostgreSQL, votes_topic, rejected_votes_topic and the aggregates,
     figure by figure and record by record. Records in flight are reported, and are not a

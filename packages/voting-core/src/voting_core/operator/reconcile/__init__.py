@@ -1,4 +1,4 @@
-"""Comparing the data stores that hold votes; what is in flight is not a disagreement."""
+"""Comparing the data stores with votes; what is in flight is not a disagreement."""
 
 from voting_core.operator.reconcile.differences import Difference, Findings
 from voting_core.operator.reconcile.outcome import InFlight, Reconciliation

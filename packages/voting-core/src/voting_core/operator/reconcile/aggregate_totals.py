@@ -52,7 +52,6 @@ class AggregateTotals:
     Attributes:
         counts: The highest totals.
         candidates: The candidates as the totals name them.
-        partitions: The progress on each partition of `votes_topic`.
         regressed: Keys whose last total is not their highest.
         unreadable: Records that are not totals, as `topic partition@offset: reason`.
         ends: The end of each topic and partition when reading began.
@@ -146,12 +145,6 @@ def settled(
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[AggregateTotals, bool]:
     """Read the totals until they are complete, or until they no longer change.
-
-    Args:
-        read: Reads the totals once.
-        timeout: Seconds without a new record after which incomplete totals are returned.
-        clock: Returns the time in seconds.
-        sleep: Waits for a number of seconds.
 
     Returns:
         The totals, and whether they are settled: complete, or unchanged for `timeout` seconds. If

@@ -27,7 +27,6 @@ class StoreCounts:
         untallied: The part of them that the aggregates do not count, by `aggregated_progress`.
         uncertain: The part of them that only some aggregates may count while a batch is being
             written; includes the untallied ones.
-        aggregates: The aggregates.
         settled: Whether the aggregates are complete, or no longer being written.
     """
 
@@ -94,11 +93,7 @@ def check_names(
 ) -> None:
     """Check that a data store names candidates as they are registered.
 
-    Args:
-        registered: The candidates by id.
-        store: The data store.
-        named: Number of records by candidate, as the data store names it.
-        findings: Collects the differences.
+    `named` is the number of its records by candidate, as they name it.
     """
     wrong = (
         Difference(

@@ -42,12 +42,9 @@ class Findings:
     _numbers: dict[str, int] = attrs.field(factory=dict)
 
     def add(self, kind: str, found: Iterable[Difference], number: int | None = None) -> None:
-        """Add differences of one kind.
+        """Add differences of one kind, such as "minute and candidate".
 
-        Args:
-            kind: What they have in common, such as "minute and candidate".
-            found: All differences, or the first ones.
-            number: Number of all differences, if only the first are given.
+        If only the first are given, `number` is that of all.
         """
         named = self._named.setdefault(kind, [])
         given = 0
@@ -92,10 +89,7 @@ def compare_groups(
 ) -> Iterator[Difference]:
     """Yield a difference for every group that the data stores count differently.
 
-    Args:
-        figure: The figure's name, with `{}` for the group.
-        stores: The number of each group in each data store.
-        detail: Explanation of every difference.
+    `figure` is the figure's name, with `{}` for the group.
     """
     return (each for each in _groups(figure, stores, detail) if each.is_unequal)
 

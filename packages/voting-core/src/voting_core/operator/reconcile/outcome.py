@@ -54,7 +54,6 @@ class Reconciliation:
         records: Records on `voters_topic`.
         counts: The votes in each data store, including those in flight.
         rejected: The rejections in each data store by reason, including those in flight.
-        in_flight: What is in flight.
         differences: Figures on which the data stores disagree, the first of each kind.
         omitted: Number of further differences by kind.
     """

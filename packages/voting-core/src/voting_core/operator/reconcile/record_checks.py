@@ -18,6 +18,7 @@ from voting_core.operator.reconcile.differences import (
     compare_groups,
 )
 from voting_core.operator.reconcile.watermark import DECIDED_REJECTIONS, DECIDED_VOTES
+from voting_core.operator.vote_counts import select_number
 
 Row = dict[str, Any]
 
@@ -81,15 +82,6 @@ REJECTIONS = PublishedTable(
     repeated_kind="record twice on rejected_votes_topic",
     repeated_figure=f"rejections of record {_SOURCE_RECORD}",
 )
-
-MISMATCH_TABLES = (
-    "mismatched_votes",
-    "mismatched_rejections",
-    "repeated_votes",
-    "repeated_rejections",
-    "mismatched_decisions",
-)
-"""The tables that the checks create."""
 
 
 def columns(alias: str, fields: Sequence[str], prefix: str = "") -> str:
@@ -184,12 +176,8 @@ def check_decisions(
 ) -> None:
     """Compare the records of `voters_topic` below the watermark with the decisions on them.
 
-    Args:
-        conn: The connection.
-        findings: Collects the differences.
-        voters_topic_id: Id of the topic.
-        ends: The end of each partition, read after the transaction began. A decision on a record
-            beyond it is an error.
+    `ends` is the end of each partition, read after the transaction began. A decision on a record
+    beyond it is an error.
     """
     numbers = {
         "voters_topic": _count_by_partition(conn, f"({_READ}) AS b", "record_partition"),
@@ -254,14 +242,7 @@ def add_rows(
 ) -> None:
     """Add every row of a FROM operand to the findings, the first ones as differences.
 
-    Args:
-        conn: The connection.
-        findings: Collects the differences.
-        kind: What the differences have in common.
-        source: The FROM operand, with parameters.
-        order: Columns to order the rows by.
-        describe: Returns a row as a difference.
-        values: The parameters.
+    `values` are the parameters in `source`.
     """
     number = select_number(conn, source, values=values)
     if not number:
@@ -270,17 +251,6 @@ def add_rows(
         query = f"SELECT * FROM {source} ORDER BY {', '.join(order)} LIMIT {MAX_NAMED}"
         cursor.execute(query.encode(), values)
         findings.add(kind, map(describe, cursor), number)
-
-
-def select_number(
-    conn: psycopg.Connection,
-    source: str,
-    number: str = "count(*)",
-    values: Mapping[str, Any] | None = None,
-) -> int:
-    """Return an aggregate over a FROM operand; by default, the number of rows."""
-    row = conn.execute(f"SELECT {number} FROM {source}".encode(), values).fetchone()
-    return int(row[0]) if row else 0
 
 
 def unequal_fields(row: Row, fields: Sequence[str], prefix: str, where: str) -> str:

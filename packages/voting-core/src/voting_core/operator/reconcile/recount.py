@@ -20,18 +20,15 @@ from voting_core.operator.reconcile.differences import (
     compare_counts,
     compare_groups,
 )
-from voting_core.operator.reconcile.record_checks import (
-    add_rows,
-    columns,
-    select_number,
-    unequal_fields,
-)
+from voting_core.operator.reconcile.record_checks import add_rows, columns, unequal_fields
 from voting_core.operator.reconcile.watermark import DECIDED_REJECTIONS, DECIDED_VOTES
-from voting_core.operator.vote_counts import VoteCounts, count_rejections, count_votes
+from voting_core.operator.vote_counts import (
+    VoteCounts,
+    count_rejections,
+    count_votes,
+    select_number,
+)
 from voting_core.rules import VOTING_AGE
-
-RECOUNT_TABLES = ("recounted", "uncounted", "wrong_votes", "wrong_rejections")
-"""The tables that the recount creates."""
 
 Row = dict[str, Any]
 
@@ -100,10 +97,7 @@ def check_recount(
 ) -> tuple[VoteCounts, dict[str, int]]:
     """Recount the staged ballots below the watermark, and check every decision on them.
 
-    Args:
-        conn: A connection with the tables `staged_ballots`, by `stage_ballots`, and `watermarks`.
-        postgres: The table `votes`.
-        findings: Collects the differences.
+    Requires the tables `staged_ballots`, by `stage_ballots`, and `watermarks`.
 
     Returns:
         The correct counts of votes, and of rejections by reason.

@@ -1,8 +1,5 @@
 """A reconciliation: read all data stores in an order that allows comparing them, and compare."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import attrs
 import psycopg
 from confluent_kafka.admin import AdminClient
@@ -26,7 +23,7 @@ from voting_core.operator.reconcile.count_checks import (
 )
 from voting_core.operator.reconcile.differences import Difference, Findings
 from voting_core.operator.reconcile.outcome import InFlight, Reconciliation
-from voting_core.operator.reconcile.recount import RECOUNT_TABLES, check_recount
+from voting_core.operator.reconcile.recount import check_recount
 from voting_core.operator.reconcile.watermark import partition_watermarks, store_watermarks
 from voting_core.operator.staging import (
     StagedRecords,
@@ -46,16 +43,6 @@ from voting_core.operator.vote_counts import (
 from voting_core.rules import ChoiceDraw, PollingHours
 from voting_core.service.settings import DrawSettings, KafkaSettings
 
-TABLES = (
-    "watermarks",
-    "tallied",
-    "staged_ballots",
-    "staged_votes",
-    "staged_rejections",
-    *record_checks.MISMATCH_TABLES,
-    *RECOUNT_TABLES,
-)
-
 _UNTALLIED = (
     "staged_votes s LEFT JOIN tallied t ON t.partition = s.record_partition"
     " WHERE s.record_offset > coalesce(t.{column}, -1)"
@@ -64,12 +51,7 @@ _UNTALLIED = (
 
 @attrs.frozen
 class RecountRules:
-    """The rules of a recount.
-
-    Attributes:
-        draw: How the choice is drawn for a ballot without one.
-        hours: When ballots may be cast.
-    """
+    """The rules of a recount."""
 
     draw: DrawSettings
     hours: PollingHours
@@ -95,30 +77,21 @@ def reconcile(
     recount: RecountRules | None = None,
     timeout: float = 10.0,
 ) -> Reconciliation:
-    """Compare all data stores that hold votes or rejections, during the count or after it.
+    """Compare all data stores with votes or rejections, during the count or after it.
 
-    Args:
-        settings: The bootstrap servers.
-        admin: An admin client of the same cluster.
-        conn: A connection in autocommit mode, outside a transaction. Records are staged in its
-            temporary tables, so that memory does not grow with the number of votes.
-        recount: Recount the ballots by these rules as well.
-        timeout: Seconds without change after which incomplete aggregates are compared as they are,
-            instead of as being written.
+    Records are staged in temporary tables, so that memory does not grow with the number of votes.
+    The connection is in autocommit mode; all its temporary tables are dropped at the end.
+
+    Aggregates that are incomplete, but have not changed for `timeout` seconds, are compared as they
+    are. Others are treated as being written. The ballots are recounted if there are rules for it.
     """
-    with temporary_tables(conn, *TABLES):
+    with temporary_tables(conn):
         contents = _read_kafka(settings, admin, conn, recount, timeout)
-        with _consistent_view(conn):
+        with repeatable_read(conn):
+            # Allows joins of millions of rows in few passes.
+            conn.execute("SET LOCAL work_mem = '64MB'")
+            conn.execute("SET LOCAL jit = off")
             return _compare(admin, conn, contents, deep=recount is not None)
-
-
-@contextmanager
-def _consistent_view(conn: psycopg.Connection) -> Iterator[None]:
-    with repeatable_read(conn):
-        # Allows joins of millions of rows in few passes.
-        conn.execute("SET LOCAL work_mem = '64MB'")
-        conn.execute("SET LOCAL jit = off")
-        yield
 
 
 def _read_kafka(
@@ -134,9 +107,9 @@ def _read_kafka(
 
     # The totals and checkpoints come first, so that the logs contain everything they cover.
     totals, is_settled = settled(lambda: read_totals(settings, admin, votes_id), timeout)
-    starts = {p: offsets.start for p, offsets in offset_ranges(admin, topics.VOTERS.name).items()}
+    partitions = offset_ranges(admin, topics.VOTERS.name)
     checkpoints = read_checkpoints(settings, admin, voters_id)
-    watermarks = partition_watermarks(starts, checkpoints, votes_id, rejected_id)
+    watermarks = partition_watermarks(partitions, checkpoints, votes_id, rejected_id)
     store_watermarks(conn, voters_id, watermarks)
     _store_tallied(conn, totals)
     ballot_records = read_to_end(settings, admin, topics.VOTERS.name)

@@ -6,7 +6,7 @@ every published record is found there. Decisions beyond the watermark are in fli
 published or not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 import psycopg
@@ -37,25 +37,21 @@ class PartitionWatermark:
 
 
 def partition_watermarks(
-    partitions: Mapping[int, int],
+    partitions: Iterable[int],
     checkpoints: Mapping[int, PartitionCheckpoint],
     votes_topic_id: str,
     rejected_topic_id: str,
 ) -> dict[int, PartitionWatermark]:
-    """Return the watermark of each partition.
+    """Return the watermark of each partition; a position in a former output topic does not count.
 
-    Args:
-        partitions: First offset of each partition of `voters_topic`.
-        checkpoints: The checkpoints by partition.
-        votes_topic_id: Id of the current `votes_topic`; positions in another one do not count.
-        rejected_topic_id: Id of the current `rejected_votes_topic`, likewise.
+    `partitions` are the numbers of the partitions of `voters_topic`.
     """
 
     def published(output: OutputPosition, topic_id: str) -> int:
         return output.next_offset if output.topic_id == topic_id else 0
 
     watermarks = dict.fromkeys(partitions, PartitionWatermark(0, 0, 0))
-    for partition in partitions.keys() & checkpoints.keys():
+    for partition in watermarks.keys() & checkpoints.keys():
         votes, rejected = checkpoints[partition].votes, checkpoints[partition].rejected_votes
         watermarks[partition] = PartitionWatermark(
             published(votes, votes_topic_id),

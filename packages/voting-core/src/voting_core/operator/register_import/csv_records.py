@@ -11,11 +11,9 @@ from voting_core.operator.register_import.lines import MAX_ROW_BYTES, Line
 
 @attrs.frozen
 class CsvRecord:
-    """A CSV record.
+    """A CSV record, with the numbers of its first and last line.
 
     Attributes:
-        line: Its first line.
-        last_line: Its last line.
         fields: The fields, without surrounding blanks; undefined after an error.
         error: Why the record cannot be used, or None.
     """

@@ -63,9 +63,8 @@ class BadRow:
     """A row that cannot be registered.
 
     Attributes:
-        row: Number of the row, from 1, without the header and blank lines.
+        row: Number of the row, as in `RegisterRow`.
         line: Number of its first line, from 1.
-        reason: The reason, in one line.
         last_line: Number of its last line, if that is another.
     """
 
@@ -89,11 +88,6 @@ def read_register(
     """Yield every row of a file, in order.
 
     CSV fields are stripped of surrounding blanks; an empty `registered_age` is null.
-
-    Args:
-        lines: The file.
-        table: The table that the file is for.
-        file_format: The file's format.
 
     Raises:
         InputError: The header of a CSV file is missing or invalid.

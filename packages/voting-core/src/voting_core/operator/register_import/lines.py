@@ -25,11 +25,7 @@ class Line:
 
 
 class RegisterLines:
-    """The lines of a file.
-
-    Attributes:
-        bytes_read: Number of bytes read so far.
-    """
+    """The lines of a file, and the number of bytes read so far."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.bytes_read = 0

@@ -31,9 +31,7 @@ class ImportReport:
 
     Attributes:
         rows: Number of rows read: all of them, unless the import ended early.
-        added: Number of new rows in the register.
         already_registered: Number of rows that equal a registered or an earlier row.
-        bad: Number of bad rows.
         bad_rows: The first bad rows, in order.
         stored: Whether the good rows were registered.
     """
@@ -81,13 +79,8 @@ def import_register(
 ) -> ImportReport:
     """Register the rows of a file in one transaction; registered rows stay unchanged.
 
-    A row that differs from the registered row or an earlier row with its id is bad.
-
-    Args:
-        conn: Connection in autocommit mode.
-        table: The table of the rows.
-        rows: The rows in the file's order; an error raised by it rolls the transaction back.
-        skip_bad: Register the good rows even if there are bad ones.
+    A row that differs from the registered row or an earlier row with its id is bad. Bad rows cancel
+    the import unless they are skipped. An error raised by `rows` rolls the transaction back.
     """
     bad_rows = _BadRows(skip_bad)
     total = added = differing = 0

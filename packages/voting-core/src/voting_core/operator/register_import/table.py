@@ -1,4 +1,4 @@
-"""The tables of the register, and what a row of a file may hold.
+"""The tables of the register, and what a row of a file may contain.
 
 The fields are checked like those of a record on `voters_topic`. Some further values, which are
 valid there but are errors in a register, are refused as well.
@@ -31,7 +31,6 @@ class RegisterTable:
     """A table into which a file can be imported.
 
     Attributes:
-        name: The table's name.
         columns: The columns of the table and the file; the first is the id.
         required: Columns that a file must have.
         values: Returns the row for a JSON object; raises SerializationError.

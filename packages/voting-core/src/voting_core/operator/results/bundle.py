@@ -40,13 +40,7 @@ REJECTIONS_COLUMNS = ("reason", "records")
 
 @attrs.frozen
 class Bundle:
-    """A bundle that was written.
-
-    Attributes:
-        manifest: The manifest.
-        manifest_sha256: SHA-256 of the manifest's file, in hexadecimal.
-        totals: The totals of the vote log.
-    """
+    """A bundle that was written, with the SHA-256 of the manifest's file in hexadecimal."""
 
     manifest: Manifest
     manifest_sha256: str
@@ -71,26 +65,21 @@ def write_bundle(
     rejected: Mapping[Partition, PartitionCount],
     coverage: Coverage,
 ) -> Bundle:
-    """Write a bundle's files, in memory that does not grow with the number of votes.
+    """Write a bundle's files into an empty directory.
 
-    Args:
-        directory: An empty directory.
-        canvass: The data of the results.
-        votes: The votes, in the order of their voter_ids.
-        rejected: The rejections by partition of `voters_topic`.
-        coverage: The records that are published and counted, according to Kafka.
+    The votes come in the order of their voter_ids; memory does not grow with their number.
     """
     with _new_file(directory / VOTE_LOG) as file:
         totals = write_votes(file, votes)
     for name, content in result_files(canvass, totals).items():
         with _new_file(directory / name) as file:
             file.write(content)
-    files = [_file_entry(directory / name) for name in FILES]
+    files = [file_entry(directory / name) for name in FILES]
     manifest = build_manifest(canvass, totals, rejected, coverage, files)
     with _new_file(directory / MANIFEST) as file:
         file.write(encode_manifest(manifest))
     _sync_directory(directory)
-    return Bundle(manifest, _file_entry(directory / MANIFEST).sha256, totals)
+    return Bundle(manifest, file_entry(directory / MANIFEST).sha256, totals)
 
 
 @contextmanager
@@ -101,7 +90,8 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
         os.fsync(file.fileno())
 
 
-def _file_entry(path: Path) -> FileEntry:
+def file_entry(path: Path) -> FileEntry:
+    """Return a file's entry in the manifest."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return FileEntry(path.name, file.tell(), digest)

@@ -22,12 +22,10 @@ class DatabaseSnapshot:
     """The tables at one point in time; usable until its transaction ends.
 
     Attributes:
-        votes: Number of votes.
         voting_days: UTC days of the first and the last vote; None without votes.
         candidates: All candidates, in the order of their ids.
-        registered: Registered voters by location.
-        rejections: Rejections by reason.
-        rejected: Rejections by partition of `voters_topic`.
+        registered: Number of registered voters by location.
+        rejections: Number of rejections by reason.
     """
 
     votes: int

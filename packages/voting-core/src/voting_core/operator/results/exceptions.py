@@ -10,12 +10,7 @@ from voting_core.exceptions import VotingError
 
 
 class ContentError(VotingError):
-    """A file of a bundle is invalid.
-
-    Attributes:
-        what: What is wrong.
-        line: The line, counted from 1, or None for the whole file.
-    """
+    """A file of a bundle is invalid, in a line counted from 1 or as a whole."""
 
     def __init__(self, what: str, line: int | None = None) -> None:
         super().__init__(what if line is None else f"line {line:,} {what}")

@@ -45,7 +45,7 @@ class FileEntry:
 
 @attrs.frozen
 class Counts:
-    """The numbers of items that the bundle covers."""
+    """The numbers of items in the bundle."""
 
     votes: int
     rejections: int
@@ -58,10 +58,6 @@ class SourcePartition:
     """The decisions on the records of one partition of `voters_topic`.
 
     Attributes:
-        topic_id: Id of the topic.
-        partition: Number of the partition.
-        votes: Number of votes.
-        rejections: Number of rejections.
         last_offset: Highest decided offset; None without decisions.
         next_offset: Offset of the checkpoint; None without a checkpoint.
     """
@@ -79,12 +75,8 @@ class Manifest:
     """The contents and the coverage of a bundle.
 
     Attributes:
-        format: Layout of the bundle.
-        status: Status of the results.
         created: Time of creation, UTC.
         software: Name and version of the program.
-        election: The election.
-        counts: The numbers of items.
         voters_topic: The decisions by partition.
         votes_topic_id: Id of the topic that the aggregates count.
         votes_topic: The records that the aggregates count, by partition.
@@ -110,15 +102,7 @@ def build_manifest(
     coverage: Coverage,
     files: Iterable[FileEntry],
 ) -> Manifest:
-    """Return the manifest of a bundle.
-
-    Args:
-        canvass: The data of the results.
-        totals: The totals of the vote log.
-        rejected: The rejections by partition of `voters_topic`.
-        coverage: The records that are published and counted, according to Kafka.
-        files: The other files.
-    """
+    """Return the manifest of a bundle; `rejected` is by partition of `voters_topic`."""
     sources = []
     for partition in sorted({*totals.by_partition, *rejected, *coverage.next_offsets}):
         votes = totals.by_partition.get(partition, NO_RECORDS)

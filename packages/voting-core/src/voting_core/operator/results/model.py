@@ -26,16 +26,12 @@ class ResultsStatus(enum.StrEnum):
 
 @attrs.frozen(kw_only=True)
 class Election:
-    """The election that the results are of.
+    """The election whose results are published.
 
     Attributes:
-        name: Name, such as "General election 2020".
         contest: The office, such as "US PRESIDENT".
         type: An `ElectionType` of NIST SP 1500-100.
-        start_date: First day of voting.
-        end_date: Last day of voting.
         issuer: Publisher of the results.
-        issuer_abbreviation: Abbreviation of the issuer.
         jurisdiction: The whole area of the election.
         jurisdiction_type: A `ReportingUnitType` of NIST SP 1500-100.
         location_type: The `ReportingUnitType` of each location.
@@ -68,12 +64,7 @@ class LoggedVote:
 
 @attrs.frozen
 class PartitionCount:
-    """The votes, or the rejections, of the records of one partition.
-
-    Attributes:
-        records: Number of records.
-        last_offset: The highest offset among them.
-    """
+    """The number of votes or rejections in one partition, and the highest offset among them."""
 
     records: int
     last_offset: int
@@ -115,13 +106,11 @@ class Canvass:
     """The data that, with the totals of the vote log, determines every result file.
 
     Attributes:
-        election: The election.
-        status: Status of the results.
         created: Time of creation, in whole seconds.
         software: Name and version of the program.
         candidates: All candidates, in the order of their ids.
-        registered: Registered voters by location.
-        rejections: Rejections by reason.
+        registered: Number of registered voters by location.
+        rejections: Number of rejections by reason.
     """
 
     election: Election

@@ -49,12 +49,7 @@ class ElectionOptions:
     is_test: bool
 
     def election(self, voting_days: tuple[date, date] | None, today: date) -> Election:
-        """Return the election, with defaults for missing values.
-
-        Args:
-            voting_days: Days of the first and the last vote; None without votes.
-            today: Default of the day, if there are no votes.
-        """
+        """Return the election; without a day, it has the voting days, or today without votes."""
         first, last = (self.day, self.day) if self.day else voting_days or (today, today)
         fields = attrs.asdict(self, filter=attrs.filters.exclude("day"))
         fields["issuer_abbreviation"] = (
@@ -70,14 +65,7 @@ def certify(
     options: ElectionOptions,
     out: Path,
 ) -> Bundle:
-    """Write certified results.
-
-    Args:
-        settings: The bootstrap servers.
-        admin: An admin client of the same cluster.
-        conn: A connection in autocommit mode.
-        options: The description of the election.
-        out: The bundle's directory, which must be empty or not exist.
+    """Write certified results to a directory that is empty or does not exist.
 
     Raises:
         RefusedError: Something is in flight, or the data stores disagree.
@@ -106,7 +94,7 @@ def export(
     options: ElectionOptions,
     out: Path,
 ) -> Bundle:
-    """Write the current results, uncertified; the arguments are those of `certify`.
+    """Write the current results, uncertified, to a directory that is empty or does not exist.
 
     Raises:
         InputError: The directory cannot be written.

@@ -21,6 +21,7 @@ from voting_core.operator.results.bundle import (
     REJECTIONS,
     REJECTIONS_COLUMNS,
     VOTE_LOG,
+    file_entry,
     result_files,
 )
 from voting_core.operator.results.canonical import first_difference
@@ -41,13 +42,7 @@ MAX_FILE_BYTES = 512 * 1024 * 1024
 
 @attrs.frozen
 class Defect:
-    """A defect of a bundle.
-
-    Attributes:
-        file: Name of the file.
-        what: What is wrong.
-        line: The line, counted from 1 (in the vote log, after decompression), or None.
-    """
+    """A defect of a bundle; lines count from 1, in the vote log after decompression."""
 
     file: str
     what: str
@@ -76,10 +71,8 @@ class Verification:
 def verify_bundle(directory: Path, manifest_sha256: str | None = None) -> Verification:
     """Verify a bundle.
 
-    Args:
-        directory: The bundle's directory.
-        manifest_sha256: The manifest's SHA-256 as published, in hexadecimal. Without it, a
-            consistent forgery of the whole bundle is not detected.
+    Without the manifest's published SHA-256 (in hexadecimal), a consistent forgery of the whole
+    bundle is not detected.
     """
     defects = list(_listing_defects(directory))
     unreadable = {defect.file for defect in defects}
@@ -137,16 +130,14 @@ def _read(path: Path) -> bytes:
 def _digest_defects(directory: Path, entries: Iterable[FileEntry]) -> Iterator[Defect]:
     for entry in entries:
         try:
-            with (directory / entry.name).open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-                size = file.tell()
+            found = file_entry(directory / entry.name)
         except OSError as error:
             yield Defect(entry.name, f"cannot be read: {error.strerror}")
             continue
-        if size != entry.size:
-            yield Defect(entry.name, f"has {size:,} bytes, the manifest has {entry.size:,}")
-        elif digest != entry.sha256:
-            yield Defect(entry.name, f"has SHA-256 {digest}, the manifest has {entry.sha256}")
+        if found.size != entry.size:
+            yield Defect(entry.name, f"has {found.size:,} bytes, the manifest has {entry.size:,}")
+        elif found.sha256 != entry.sha256:
+            yield Defect(entry.name, f"has SHA-256 {found.sha256}, the manifest has {entry.sha256}")
 
 
 def _content_defects(directory: Path, manifest: Manifest) -> Iterator[Defect]:

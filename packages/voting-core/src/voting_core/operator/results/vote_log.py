@@ -10,7 +10,7 @@ import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from itertools import islice
+from itertools import count, islice
 from typing import IO, Any
 
 import orjson
@@ -106,11 +106,9 @@ def read_votes(file: IO[bytes]) -> Iterator[LoggedVote]:
     Raises:
         ContentError: The log is damaged, a line is invalid, or the voter_ids are not ascending.
     """
-    number = 0
     before: str | None = None
     with gzip.GzipFile(mode="rb", fileobj=file) as log:
-        while True:
-            number += 1
+        for number in count(1):
             try:
                 line = log.readline(MAX_LINE_BYTES)
             except (OSError, EOFError, zlib.error) as error:
