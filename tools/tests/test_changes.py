@@ -33,8 +33,8 @@ def check(root: Path) -> tuple[int, list[str]]:
     return done.returncode, done.stderr.splitlines()
 
 
-def test_nothing_to_say(tree: Tree) -> None:
-    """A tree without changes since its releases passes in silence."""
+def test_a_clean_tree_passes(tree: Tree) -> None:
+    """A tree without changes since its releases passes without output."""
     assert check(tree.root) == (0, [])
 
 
@@ -150,7 +150,7 @@ def test_a_fragment_of_another_name(tree: Tree, name: str, reason: str) -> None:
 def test_without_git_only_the_files_are_checked(
     tree: Tree, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """In an unpacked archive or a shallow checkout it says what it could not look at."""
+    """In an unpacked archive or a shallow checkout it prints what it could not check."""
     shallow = tmp_path_factory.mktemp("shallow") / "tree"
     run_git(tree.root, "clone", "--quiet", "--depth=1", tree.root.as_uri(), str(shallow))
     code, (line,) = check(shallow)
