@@ -1,4 +1,6 @@
-"""The aggregates: the fields of each topic, and the current total of each key.
+"""Reading the aggregates: the fields of each topic, and the current total of each key.
+
+`voting_stream/aggregation.py` defines what is counted, and how the votes are grouped.
 
 Totals are absolute and, for one `votes_topic`, only increase. The highest total of each key is
 therefore correct in any order of records and after any replay, provided that totals of another

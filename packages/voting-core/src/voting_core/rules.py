@@ -1,4 +1,7 @@
-"""The rules of the election that more than one service applies, as pure functions."""
+"""The rules of the election that more than one service applies, as pure functions.
+
+That a person has one vote is not among them: `voter_id` is the primary key of the table `votes`.
+"""
 
 import hashlib
 from bisect import bisect_right
