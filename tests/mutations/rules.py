@@ -1,6 +1,7 @@
 """The rules of the protocol, how each is removed, and the tests that must turn red then.
 
-docs/protocol/exactly-once.md explains the rules. The anchors are short, so that they survive a rewording.
+docs/protocol/exactly-once.md explains the rules. The anchors are short, so that they survive a
+rewording.
 """
 
 import attrs

@@ -2,8 +2,8 @@
 
 A decision is identified by its record's coordinates and never changes. A consumer locks the
 record's partition for the whole transaction, so that a former owner of the partition cannot decide
-the same record differently at the same time. One vote a person: `voter_id` is the primary key of the
-table `votes`.
+the same record differently at the same time. The primary key of `votes`, `voter_id`, gives each
+person one vote.
 """
 
 from collections.abc import Iterable, Sequence
