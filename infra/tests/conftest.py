@@ -66,7 +66,10 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 
 def is_alive(pid: int) -> bool:
     """Return whether a process is there; a zombie is not."""
-    return psutil.pid_exists(pid) and processes.is_alive(psutil.Process(pid))
+    try:
+        return processes.is_alive(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return False
 
 
 def family(pid: int) -> set[int]:

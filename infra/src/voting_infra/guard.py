@@ -15,7 +15,6 @@ The end of the input means that the parent has ended. What it removed itself is 
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psutil
 
+_DEAF = 'trap "" HUP INT TERM; exec "$@"'
 _REMOVALS = 10
 _REMOVAL_INTERVAL_S = 0.5
 
@@ -43,8 +43,9 @@ class Guard:
         self._lock = threading.Lock()
         with log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                # -I: a module beside this one must not shadow one of the standard library.
-                [sys.executable, "-I", __file__],
+                # What ends the parent must not end the guard, from its first moment. -I: a module
+                # beside this one must not shadow one of the standard library.
+                ["/bin/sh", "-c", _DEAF, "guard", sys.executable, "-I", __file__],
                 stdin=subprocess.PIPE,
                 stderr=log,
                 bufsize=0,
@@ -93,8 +94,6 @@ os.register_at_fork(after_in_child=_close_pipes)
 
 def main() -> None:
     """Collect facts until the parent has ended, then clean up what is left."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
     directories: list[Path] = []
     labels: list[str] = []
     paused: set[psutil.Process] = set()
