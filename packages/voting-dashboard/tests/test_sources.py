@@ -110,7 +110,7 @@ def test_caught_up_after_the_last_record(kafka: FakeKafka) -> None:
 
 
 def test_caught_up_at_the_end_of_a_partition(kafka: FakeKafka) -> None:
-    """The end of a partition counts where its last offsets hold no committed record."""
+    """The end of a partition counts where its last offsets have no committed record."""
     kafka.polls = [[FakeMessage(3)], [FakeMessage(6, KafkaError(KafkaError._PARTITION_EOF))]]
     source = KafkaAggregateSource(KAFKA)
     source.poll(0)

@@ -355,7 +355,7 @@ def test_retry_after_is_read_as_number_or_date() -> None:
 
 
 def test_limits_of_the_api_are_never_crossed(ask: Ask) -> None:
-    """More people than 10,000 pages hold are refused, and so is a request beyond the limits."""
+    """More people than fit on 10,000 pages are refused, and so is a request beyond the limits."""
     with pytest.raises(InputError, match="50,001 voters"):
         ask("http://127.0.0.1:1", 50_001, page_size=5)
     ask("http://127.0.0.1:1", 50_000, page_size=5)

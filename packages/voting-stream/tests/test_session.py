@@ -80,7 +80,7 @@ def test_a_class_archive_fits_one_java_and_one_connector(tmp_path: Path) -> None
 
 
 def test_a_class_archive_is_recorded_once_and_used_then(tmp_path: Path) -> None:
-    """Java is told to record the archive beside its place, and to use it once it is there."""
+    """The options let Java record the archive beside its place, and use it once it exists."""
     missing = find_archive(tmp_path / "new", JAVA, "")
     assert missing.java_option.startswith(f"-XX:ArchiveClassesAtExit={tmp_path}/new/spark-")
     assert str(missing.path) not in missing.java_option

@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 @attrs.frozen
 class DecidedRange:
-    """What the tables hold for consecutive records of one partition."""
+    """The stored decisions on consecutive records of one partition."""
 
     records: RecordRange
     votes: list[StoredVote]
@@ -71,7 +71,7 @@ class Decider:
     def decide(
         self, records: Sequence[BallotRecord], ranges: Sequence[RecordRange]
     ) -> list[DecidedRange]:
-        """Decide on the records without a decision, and return what the tables hold for all.
+        """Decide on the records without a decision, and return the stored decisions on all.
 
         The transaction is retried after a broken connection, a restart of the server or a
         deadlock: it finds the decisions that were committed, and makes the others again.

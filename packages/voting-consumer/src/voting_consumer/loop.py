@@ -5,7 +5,7 @@ Kafka transactions do not extend to PostgreSQL. So each batch of records takes f
 1. `poll` reads a batch and the group metadata of that moment.
 2. `Decider.decide` makes the decisions final in one database transaction. A record that already
    has a decision keeps it.
-3. `Publisher.publish` publishes what the tables now hold in one Kafka transaction, together with
+3. `Publisher.publish` publishes the stored decisions in one Kafka transaction, together with
    the checkpoint of each partition.
 4. `resume`, after an assignment or an aborted transaction, starts each partition at its
    checkpoint.

@@ -1,4 +1,4 @@
-"""Where to resume: `voting_progress` records which decisions the output topics already hold."""
+"""Where to resume: `voting_progress` records which decisions are on the output topics."""
 
 import time
 from collections.abc import Iterable, Mapping
