@@ -1,7 +1,7 @@
 """The behaviour of Kafka and PostgreSQL in either kind of stack."""
 
-import re
 import contextlib
+import re
 import select
 
 import psycopg
