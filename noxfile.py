@@ -2,6 +2,7 @@
 # requires-python = ">=3.11"
 # dependencies = [
 #   "nox[uv]==2026.10.20",
+#   "pip==26.3",
 #   "poetry==2.5.1",
 #   "poetry-plugin-export==1.10.1",
 #   "poetry-plugin-pypi-mirror==0.6.5",
@@ -85,6 +86,27 @@ def constraints(session: nox.Session, project: str) -> Path:
     return exported
 
 
+def find_built_spark(session: nox.Session, pinned: Path) -> None:
+    """Let the session's installers find a wheel of the pinned PySpark; it is built once.
+
+    PySpark is published as source only. An installer that may not cache what it builds, because of
+    the index, would build 1.3 GB for each session.
+    """
+    requirement = re.search(r"^pyspark==[^\s;]+", pinned.read_text(encoding="utf-8"), re.MULTILINE)
+    if requirement is None:
+        return
+    built = ROOT / ".nox" / ".wheels" / requirement[0]
+    if not built.exists():
+        partial = built.with_suffix(".part")
+        session.run_install(
+            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"),
+            *(f"--wheel-dir={partial}", requirement[0]),
+            external=True,
+        )
+        partial.replace(built)
+    session.env["UV_FIND_LINKS"] = session.env["PIP_FIND_LINKS"] = str(built)
+
+
 def install(session: nox.Session, project: str, *tools: str) -> None:
     """Install a project, its siblings and tools, all in the versions of its lock file.
 
@@ -95,7 +117,9 @@ def install(session: nox.Session, project: str, *tools: str) -> None:
     """
     siblings = {"voting-core": [], "infra": PACKAGES}.get(project, ["voting-core"])
     editable = [arg for each in (*siblings, project) for arg in ("-e", str(folder(each)))]
-    session.install("-c", str(constraints(session, project)), *editable, *tools)
+    pinned = constraints(session, project)
+    find_built_spark(session, pinned)
+    session.install("-c", str(pinned), *editable, *tools)
 
 
 def install_tools(session: nox.Session, *tools: str) -> None:
@@ -170,6 +194,35 @@ def unit(session: nox.Session, project: str) -> None:
     run_pytest(session, *(PARALLEL if project == "infra" else ()), tests)
 
 
+def peers_python(session: nox.Session, requirements: str) -> str:
+    """Return the Python of an environment of other programs; it is made when its file changes.
+
+    They need other versions than this project: its environment cannot have them as well.
+
+    Args:
+        session: Installs them.
+        requirements: The name of a file in `benchmarks/peers`, with every version.
+    """
+    file = ROOT / "benchmarks" / "peers" / requirements
+    digest = hashlib.sha256(file.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    environment = ROOT / ".nox" / ".peers" / f"{file.stem}-{digest}"
+    if not environment.exists():
+        partial = environment.with_suffix(".part")
+        shutil.rmtree(partial, ignore_errors=True)
+        # Relocatable, so that only a complete one has the name.
+        uv = (sys.executable, "-m", "uv")
+        session.run_install(
+            *(*uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(partial)),
+            external=True,
+        )
+        session.run_install(
+            *(*uv, "pip", "install", "--quiet", f"--python={partial}", "-r", str(file)),
+            external=True,
+        )
+        partial.replace(environment)
+    return str(environment / "bin" / "python")
+
+
 def run_tests(session: nox.Session, *args: str, **env: str) -> None:
     """Run tests of the whole, in the versions of the lock file of everything."""
     install(session, "infra", *TEST_TOOLS["infra"])
@@ -179,7 +232,8 @@ def run_tests(session: nox.Session, *args: str, **env: str) -> None:
 @nox.session
 def integration(session: nox.Session) -> None:
     """Test the whole pipeline on real Kafka, PostgreSQL, Spark and browser."""
-    run_tests(session, *PARALLEL, "tests", "benchmarks")
+    peers = peers_python(session, "requirements.txt")
+    run_tests(session, *PARALLEL, "tests", "benchmarks", BENCH_PEERS=peers)
 
 
 @nox.session
@@ -198,7 +252,7 @@ def docs(session: nox.Session) -> None:
     """Build the site of the documentation into site/ and check its links."""
     install(session, "infra", *DOCS_TOOLS)
     # Material advertises its successor in a long warning.
-    env = {"NO_MKDOCS_2_WARNING": "1"}
+    env = {"NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": MODULES}
     session.run("mkdocs", "build", "--strict", *session.posargs, env=env)
 
 
@@ -238,12 +292,12 @@ def compose(session: nox.Session) -> None:
     run_tests(session, "tests/compose")
 
 
-def run_module(session: nox.Session, module: str, *tools: str) -> None:
+def run_module(session: nox.Session, module: str, *tools: str, **env: str) -> None:
     """Run a module that starts processes of its own, and let it stop them when interrupted."""
     install(session, "infra", *tools)
     session.run(
         *("python", "-m", module, *session.posargs),
-        env={"PYTHONPATH": MODULES},
+        env={"PYTHONPATH": MODULES, **env},
         interrupt_timeout=STOP_SECONDS,
         terminate_timeout=STOP_SECONDS,
     )
@@ -271,6 +325,18 @@ def mutations(session: nox.Session) -> None:
 def scaling(session: nox.Session) -> None:
     """Measure votes a second with more and more services; `-- --help` lists the options."""
     run_module(session, "scaling")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure each stage beside peers and its limit; `-- --help` lists the options."""
+    run_module(
+        session,
+        "bench",
+        "playwright",
+        BENCH_PEERS=peers_python(session, "requirements.txt"),
+        BENCH_PATHWAY=peers_python(session, "requirements-pathway.txt"),
+    )
 
 
 @nox.session(default=False)

@@ -16,7 +16,6 @@ from testkit.sample_ballots import (
 )
 from testkit.waiting import eventually
 from voting_core.kafka import delete_topics
-from voting_core.operator.setup import set_up_election
 from voting_core.topics import REJECTED_VOTES, VOTES, VOTING_PROGRESS, TopicSpec
 
 
@@ -51,7 +50,7 @@ def test_a_recreated_output_topic_is_filled_again(ready: Election, topic: TopicS
     """The stored decisions are published again to the topic that was lost, and only there."""
     ready.consume()
     delete_topics(ready.admin, [topic])
-    set_up_election(ready.admin, ready.conn, partitions=2)
+    ready.set_up()
     ready.consume()
     assert_counted(ready)
 
@@ -77,7 +76,11 @@ def test_a_decision_is_final(ready: Election) -> None:
     """A decision is published as it was made, though the register has changed since."""
     kill_consumer(ready, "decisions committed")
     register = read_voters(ready.conn)
-    ready.conn.execute("UPDATE voters SET date_of_birth = '2024-01-01', address_state = 'Moved'")
+    changed = ready.conn.execute(
+        "UPDATE voters SET date_of_birth = '2024-01-01', address_state = 'Moved'"
+        " WHERE voter_id IN (SELECT voter_id FROM votes)"
+    )
+    assert changed.rowcount > 0
     ready.consume()
     assert_counted(ready, register)
 

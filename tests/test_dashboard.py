@@ -1,35 +1,22 @@
 """The dashboard in a real browser while an election is counted."""
 
-import os
 import re
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from testkit.browser import open_page
 from testkit.processes import running_demo
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
     """A page of the installed Chromium."""
-    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if chromium is None:
-        if os.environ.get("VOTING_TEST_BROWSER") == "required":
-            pytest.fail("no Chromium is installed, but VOTING_TEST_BROWSER requires one")
-        pytest.skip("no Chromium is installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield browser.new_page(viewport={"width": 1280, "height": 1500})
-        browser.close()
+    with open_page() as page:
+        yield page
 
 
 def counted_votes(page: Page) -> int:

@@ -129,7 +129,7 @@ def test_one_bad_row_stops_the_whole_import(election: Election, tmp_path: Path) 
     messages = [line for line in result.stderr.splitlines() if not line.startswith("{")]
     name = tmp_path / "voters.csv"
     assert messages == [
-        f"{name}: row 1 (line 2): date_of_birth: day is out of range for month",
+        f"{name}: row 1 (line 2): date_of_birth: expected a date as YYYY-MM-DD",
         f"{name}: row 3 (line 5): 'v2' differs from row 2 (line 3) in address_state",
         f"{name}: row 4 (line 6): voter_name: must not be empty",
         f"voting: {name}: 3 rows are bad, so nothing was imported",

@@ -2,10 +2,11 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,21 +16,41 @@ from structlog.testing import capture_logs
 from testkit.checker.kafka_topics import read_topic
 from testkit.election import Election
 from testkit.sample_ballots import CANDIDATES, assert_counted
+from testkit.transactions import begin_transaction
 from testkit.waiting import eventually, is_blocked
 from voting_consumer.batch import Batch, generation_of
 from voting_consumer.decisions import DecidedRange, Decider
 from voting_consumer.loop import BallotConsumer
 from voting_consumer.publisher import Publisher, TransactionAborted
 from voting_consumer.settings import ConsumerSettings
-from voting_consumer.validation import BallotRecord
+from voting_consumer.topic_guard import TopicGuard
+from voting_consumer.validation import BallotRecord, ElectionRules
 from voting_core.checkpoint import OutputPosition, PartitionCheckpoint, encode_checkpoint
 from voting_core.database import voter_register
 from voting_core.database.decisions import RecordRange
+from voting_core.database.election import read_election
 from voting_core.database.voter_register import add_candidates, add_voters
+from voting_core.election import Election as Identity
 from voting_core.kafka import open_reader, read_checkpoints, topic_ids
-from voting_core.models import Address, Coordinates, RegisteredVoter, StoredVote, Vote, Voter
+from voting_core.models import (
+    Address,
+    Candidate,
+    Coordinates,
+    RegisteredVoter,
+    Rejection,
+    StoredVote,
+    Vote,
+    Voter,
+)
 from voting_core.serialization import encode_vote, encode_voter
-from voting_core.topics import VOTERS, VOTES, VOTES_PER_CANDIDATE, VOTING_PROGRESS
+from voting_core.topics import (
+    REJECTED_VOTES,
+    TOPIC_ID_HEADER,
+    VOTERS,
+    VOTES,
+    VOTES_PER_CANDIDATE,
+    VOTING_PROGRESS,
+)
 
 TIMEOUT_SECONDS = 30.0
 
@@ -53,11 +74,37 @@ def never() -> bool:
     return False
 
 
+def identity_of(election: Election) -> Identity:
+    """The election's identity."""
+    found = read_election(election.conn)
+    assert found is not None
+    return found
+
+
+def decider_of(election: Election) -> Decider:
+    """A decider on the election's database."""
+    return Decider(election.database, identity_of(election), GROUP, never)
+
+
+def publisher_of(election: Election, transactional_id: str) -> Publisher:
+    """A publisher on the election's topics."""
+    guard = TopicGuard(election.admin, identity_of(election))
+    return Publisher(election.kafka, transactional_id, guard, never)
+
+
+IDS = {VOTERS.name: "T", VOTES.name: "V", REJECTED_VOTES.name: "R"}
+
+
+def checkpoints_of(election: Election, ids: Mapping[str, str]) -> dict[int, PartitionCheckpoint]:
+    """The checkpoint of each partition of a voters_topic."""
+    return read_checkpoints(election.kafka, election.admin, ids).present
+
+
 class PausedDecider(Decider):
     """A decider that pauses inside its transaction, before or after it decides on new records."""
 
-    def __init__(self, settings: ConsumerSettings, where: str) -> None:
-        super().__init__(settings, never)
+    def __init__(self, election: Election, where: str) -> None:
+        super().__init__(election.database, identity_of(election), GROUP, never)
         self._where = where
         self.reached = threading.Event()
         self.go_on = threading.Event()
@@ -67,23 +114,27 @@ class PausedDecider(Decider):
             self.reached.set()
             assert self.go_on.wait(TIMEOUT_SECONDS)
 
-    def decide_new(self, conn: psycopg.Connection, records: Sequence[BallotRecord]) -> None:
+    def decide_new(
+        self, conn: psycopg.Connection, records: Sequence[BallotRecord], rules: ElectionRules
+    ) -> tuple[list[Vote], list[Rejection]]:
         """Decide, with a pause."""
         self._pause("before")
-        super().decide_new(conn, records)
+        decided = super().decide_new(conn, records, rules)
         self._pause("after")
+        return decided
 
 
 def batch_of(
     voters: Sequence[Voter], partition: int = 0
-) -> tuple[list[BallotRecord], list[RecordRange]]:
-    """A ballot of each voter, and one malformed record, as the records of a partition."""
+) -> tuple[list[BallotRecord], list[RecordRange], dict[int, int]]:
+    """A ballot of each voter, and one malformed record, as the first records of a partition."""
     values = [*map(encode_voter, voters), b"no ballot"]
+    timestamp = int(datetime.now(UTC).timestamp() * 1000)
     records = [
-        BallotRecord(Coordinates("T", partition, offset), 1_700_000_000_000, value)
+        BallotRecord(Coordinates("T", partition, offset), timestamp, value)
         for offset, value in enumerate(values)
     ]
-    return records, [RecordRange("T", partition, 0, len(records))]
+    return records, [RecordRange("T", partition, 0, len(records))], {partition: 0}
 
 
 def register_nine_voters(election: Election) -> list[Voter]:
@@ -101,8 +152,8 @@ def decide_at_the_same_time(
 ) -> tuple[list[DecidedRange], list[DecidedRange]]:
     """Decide while another consumer is paused in its transaction; return the paused one's first."""
     voters = register_nine_voters(election)
-    paused = PausedDecider(settings_of(election), where)
-    other = Decider(settings_of(election), never)
+    paused = PausedDecider(election, where)
+    other = decider_of(election)
     try:
         first = pool.submit(paused.decide, *batch_of(voters))
         assert paused.reached.wait(TIMEOUT_SECONDS)
@@ -119,6 +170,22 @@ def decide_at_the_same_time(
         other.close()
 
 
+def decide_with_change(
+    election: Election, pool: ThreadPoolExecutor, where: str, change: Callable[[], object]
+) -> DecidedRange:
+    """Decide on nine voters' ballots, and change something while the transaction is open."""
+    voters = register_nine_voters(election)
+    with closing(PausedDecider(election, where)) as decider:
+        decided = pool.submit(decider.decide, *batch_of(voters))
+        try:
+            assert decider.reached.wait(TIMEOUT_SECONDS)
+            change()
+        finally:
+            decider.go_on.set()
+        (decisions,) = decided.result(TIMEOUT_SECONDS)
+    return decisions
+
+
 def a_consumer_waits_for_a_lock(conn: psycopg.Connection) -> bool:
     """Whether a consumer's connection waits for another transaction."""
     return bool(
@@ -127,6 +194,32 @@ def a_consumer_waits_for_a_lock(conn: psycopg.Connection) -> bool:
             " WHERE application_name = 'voting-consumer' AND wait_event_type = 'Lock'"
         ).fetchall()
     )
+
+
+@pytest.mark.parametrize(
+    ("default", "used"), [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")]
+)
+def test_the_commit_of_a_decision_waits_for_the_disk(
+    election: Election, default: str, used: str
+) -> None:
+    """Whatever the database's default is; a stronger one stays."""
+    seen: list[str] = []
+
+    class Observed(Decider):
+        def decide_new(self, conn: psycopg.Connection, *args: Any) -> Any:
+            seen.extend(conn.execute("SHOW synchronous_commit").fetchone() or ())
+            return super().decide_new(conn, *args)
+
+    database = election.conn.info.dbname
+    election.conn.execute(f"ALTER DATABASE {database} SET synchronous_commit TO {default}".encode())
+    try:
+        voters = register_nine_voters(election)
+        decider = Observed(election.database, identity_of(election), GROUP, never)
+        with closing(decider):
+            decider.decide(*batch_of(voters))
+    finally:
+        election.conn.execute(f"ALTER DATABASE {database} RESET ALL".encode())
+    assert seen == [used]
 
 
 def test_two_deciders_on_one_partition_make_one_decision(
@@ -154,18 +247,14 @@ def test_a_connection_lost_before_the_commit_is_replaced(
     election: Election, pool: ThreadPoolExecutor
 ) -> None:
     """Nothing of the transaction is stored, and the batch is decided again."""
-    voters = register_nine_voters(election)
-    with closing(PausedDecider(settings_of(election), "after")) as decider:
-        decided = pool.submit(decider.decide, *batch_of(voters))
-        try:
-            assert decider.reached.wait(TIMEOUT_SECONDS)
-            election.conn.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE application_name = 'voting-consumer'"
-            )
-        finally:
-            decider.go_on.set()
-        (first,) = decided.result(TIMEOUT_SECONDS)
+
+    def terminate() -> None:
+        election.conn.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'voting-consumer'"
+        )
+
+    first = decide_with_change(election, pool, "after", terminate)
     assert len(first.votes) == 9
     assert election.conn.execute("SELECT count(*) FROM votes").fetchone() == (9,)
 
@@ -185,25 +274,26 @@ def test_a_voter_deleted_after_the_lookup_is_unregistered(
         return found
 
     monkeypatch.setattr(voter_register, "find_voters", find_and_delete)
-    with closing(Decider(settings_of(election), never)) as decider:
+    with closing(decider_of(election)) as decider:
         (decided,) = decider.decide(*batch_of(voters))
     assert len(decided.votes) == 8
     reasons = [rejection.reason for rejection in decided.rejections]
     assert reasons == ["unregistered", "malformed"]
 
 
-def begin_transaction(election: Election, name: str) -> Producer:
-    """A producer in a transaction."""
-    producer = Producer(
-        {
-            "bootstrap.servers": election.kafka.bootstrap_servers,
-            "transactional.id": name,
-            "transaction.timeout.ms": 60_000,
-        }
-    )
-    producer.init_transactions(TIMEOUT_SECONDS)
-    producer.begin_transaction()
-    return producer
+def test_candidates_that_change_meanwhile_are_read_again(
+    election: Election, pool: ThreadPoolExecutor
+) -> None:
+    """The first vote fixes a candidate's name; until then, another one may replace it."""
+
+    def replace_ada() -> None:
+        election.conn.execute("DELETE FROM candidates WHERE candidate_id = 'ada'")
+        add_candidates(election.conn, [Candidate("ada", "Ada King", "Engines")])
+
+    decisions = decide_with_change(election, pool, "before", replace_ada)
+    names = {(vote.candidate_name, vote.party_affiliation) for vote in decisions.votes}
+    assert names == {("Ada King", "Engines")}
+    assert len(decisions.votes) == 9
 
 
 def checkpoint_at(partition: int, offset: int) -> PartitionCheckpoint:
@@ -224,14 +314,15 @@ def test_a_checkpoint_behind_an_open_transaction_is_waited_for(
 ) -> None:
     """Aborted checkpoints are not read; one committed behind an open transaction is."""
     still_open, committed, aborted = (
-        begin_transaction(election, name) for name in ("open", "committed", "aborted")
+        begin_transaction(election.kafka.bootstrap_servers, name)
+        for name in ("open", "committed", "aborted")
     )
     produce_checkpoint(still_open, checkpoint_at(1, 50))
     produce_checkpoint(committed, checkpoint_at(0, 10))
     committed.commit_transaction(TIMEOUT_SECONDS)
     produce_checkpoint(aborted, checkpoint_at(0, 99))
     aborted.abort_transaction(TIMEOUT_SECONDS)
-    checkpoints = pool.submit(read_checkpoints, election.kafka, election.admin, "T")
+    checkpoints = pool.submit(checkpoints_of, election, IDS)
     try:
         assert is_blocked(checkpoints)
     finally:
@@ -244,10 +335,16 @@ def test_a_checkpoint_behind_an_open_transaction_is_waited_for(
 
 def test_an_aborted_vote_is_not_tallied(election: Election) -> None:
     """The stream counts the votes of committed transactions only."""
-    aborted, committed = (begin_transaction(election, name) for name in ("aborted", "committed"))
+    aborted, committed = (
+        begin_transaction(election.kafka.bootstrap_servers, name)
+        for name in ("aborted", "committed")
+    )
     for producer, voter_id in ((aborted, "a"), (committed, "c")):
         vote = Vote(Coordinates("T", 0, 0), voter_id, "ada", datetime.now(UTC), "S", "female", 40)
-        producer.produce(VOTES.name, encode_vote(StoredVote(vote, "Ada", "")), voter_id)
+        topic_id: str | bytes | None = identity_of(election).topic_ids[VOTES.name]
+        headers = [(TOPIC_ID_HEADER, topic_id)]
+        value = encode_vote(StoredVote(vote, "Ada", ""))
+        producer.produce(VOTES.name, value, voter_id, headers=headers)
         assert producer.flush(TIMEOUT_SECONDS) == 0
     aborted.abort_transaction(TIMEOUT_SECONDS)
     committed.commit_transaction(TIMEOUT_SECONDS)
@@ -284,29 +381,36 @@ def test_a_batch_of_an_earlier_generation_is_not_published(election: Election) -
     """Kafka refuses a batch that was polled before its partitions were reassigned."""
     with member(election) as former:
         metadata = former.consumer_group_metadata()
-    publisher = Publisher(election.kafka, "late")
+    publisher = publisher_of(election, "late")
     nothing = DecidedRange(RecordRange("T", 0, 0, 5), [], [])
     with member(election), pytest.raises(TransactionAborted):
         publisher.publish(
             [(nothing, checkpoint_at(0, 0))], [TopicPartition(VOTERS.name, 0, 5)], metadata
         )
-    assert read_checkpoints(election.kafka, election.admin, "T") == {}
+    assert checkpoints_of(election, IDS) == {}
     with member(election) as present:
         publisher.publish(
             [(nothing, checkpoint_at(0, 0))],
             [TopicPartition(VOTERS.name, 0, 5)],
             present.consumer_group_metadata(),
         )
-    assert read_checkpoints(election.kafka, election.admin, "T") == {0: checkpoint_at(0, 5)}
+    assert checkpoints_of(election, IDS) == {0: checkpoint_at(0, 5)}
 
 
 @pytest.fixture
 def non_member(ready: Election) -> Iterator[BallotConsumer]:
     """A consumer that has not joined its group."""
     settings = settings_of(ready)
-    decider = Decider(settings, never)
+    decider = decider_of(ready)
+    identity = identity_of(ready)
     consumer = BallotConsumer(
-        settings, ready.admin, decider, Publisher(ready.kafka, settings.transactional_id)
+        settings,
+        ready.admin,
+        identity,
+        TopicGuard(ready.admin, identity),
+        decider,
+        publisher_of(ready, settings.transactional_id),
+        never,
     )
     yield consumer
     consumer.close()
@@ -329,7 +433,7 @@ def test_a_resuming_consumer_waits_for_a_commit_in_flight(
     ready: Election, non_member: BallotConsumer, pool: ThreadPoolExecutor
 ) -> None:
     """A former owner whose offsets Kafka has accepted may still publish: its end is waited for."""
-    former = begin_transaction(ready, "former")
+    former = begin_transaction(ready.kafka.bootstrap_servers, "former")
     with member(ready) as owner:
         former.send_offsets_to_transaction(
             [TopicPartition(VOTERS.name, 0, 5)], owner.consumer_group_metadata(), TIMEOUT_SECONDS
@@ -355,7 +459,8 @@ def test_a_batch_is_published_in_the_generation_of_its_poll(
     reader.close()
     record = BallotRecord(Coordinates(voters_id, 0, 0), message.timestamp()[1], message.value())
     non_member.decide_and_publish(Batch([record], metadata))
+    assert not non_member.finish()
     assert read_topic(ready.kafka.bootstrap_servers, VOTES.name) == []
-    assert read_checkpoints(ready.kafka, ready.admin, voters_id) == {}
+    assert checkpoints_of(ready, identity_of(ready).topic_ids) == {}
     ready.consume()
     assert_counted(ready)

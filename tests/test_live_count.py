@@ -10,11 +10,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import attrs
 import pytest
 
-from testkit.election import Election
+from testkit.election import Election, fresh_election
 from testkit.paths import ROOT
+from testkit.sample_ballots import CANDIDATES, sample_voters, send_ballots
+from voting_core.database.election import read_election
+from voting_core.database.voter_register import add_candidates, add_voters
+from voting_core.election import ElectionChanges, ElectionMode
+from voting_core.kafka import publish_election
 from voting_core.service.java import find_java
+from voting_infra import Stack
 from voting_infra.kafka_libs import resolve_kafka_libs
 
 EXAMPLES = ROOT / "docs" / "examples"
@@ -45,6 +52,52 @@ def decided(election: Election, *options: str) -> tuple[dict[str, str], Counter[
     votes = election.conn.execute("SELECT voter_id, candidate_id FROM votes").fetchall()
     rejections = election.conn.execute("SELECT reason FROM rejections").fetchall()
     return dict(votes), Counter(reason for (reason,) in rejections)
+
+
+def set_rules(election: Election, *options: str) -> None:
+    """Change the election's rules."""
+    done = election.run("voting", "init", *options)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_consumer_with_other_hours_than_the_election_is_refused(registered: Election) -> None:
+    """All consumers apply the same rules; the same hours given twice are no error."""
+    hours = ("--polls-open=2000-01-01T00:00:00Z", "--polls-close=2100-01-01T01:00:00+01:00")
+    refused = registered.run("voting-consumer", "run", "--until-idle=1", *hours)
+    assert refused.returncode == 2
+    assert "opening of the polls" in refused.stderr
+    assert "voting init" in refused.stderr
+    set_rules(registered, *hours)
+    cast(registered)
+    assert decided(registered, *hours) == ({"OH-000017": "nora-fields"}, {})
+
+
+@pytest.mark.parametrize("mode", ["live", "rehearsal"])
+def test_a_choice_is_drawn_in_a_rehearsal_only(stack: Stack, tmp_path: Path, mode: str) -> None:
+    """In a live count a ballot without one is rejected, and the voter can vote again."""
+    changes = ElectionChanges(mode=ElectionMode(mode))
+    with fresh_election(stack, tmp_path, changes=changes) as election:
+        voter = attrs.evolve(sample_voters(1)[0], choice=None)
+        add_candidates(election.conn, CANDIDATES)
+        add_voters(election.conn, [voter])
+        send_ballots(election, [voter])
+        choices, rejected = decided(election)
+        assert (choices == {}) is (mode == "live")
+        assert rejected == ({"no_choice": 1} if mode == "live" else {})
+        send_ballots(election, [attrs.evolve(voter, choice="bob")])
+        assert decided(election)[1] == {"no_choice" if mode == "live" else "already_voted": 1}
+
+
+def test_a_ballot_from_before_the_election_is_malformed(registered: Election) -> None:
+    """The broker accepts it if its delay is plausible; the recount agrees."""
+    registered.conn.execute("UPDATE election SET began_at = now() + interval '1 hour'")
+    registered.conn.execute("UPDATE election SET began_at = date_trunc('second', began_at)")
+    election = read_election(registered.conn)
+    assert election is not None
+    publish_election(registered.kafka, election)
+    cast(registered)
+    assert decided(registered) == ({}, {"malformed": 1})
+    assert registered.run("voting", "reconcile", "--deep", "--timeout=1").returncode == 0
 
 
 def test_the_example_client_casts_a_ballot_that_counts(registered: Election) -> None:
@@ -98,11 +151,14 @@ def test_all_clients_send_a_voters_ballots_to_one_partition(
 
 def test_ballots_outside_the_polling_hours_are_rejected(registered: Election) -> None:
     """A ballot before the opening is rejected, and the voter can still vote later."""
-    soon = datetime.now(UTC) + timedelta(hours=1)
+    now = datetime.now(UTC)
+    soon, before = (now + timedelta(hours=1)).isoformat(), (now - timedelta(hours=1)).isoformat()
     cast(registered)
-    assert decided(registered, f"--polls-open={soon.isoformat()}") == ({}, {"outside_hours": 1})
+    set_rules(registered, f"--polls-open={soon}")
+    assert decided(registered) == ({}, {"outside_hours": 1})
     cast(registered)
-    assert decided(registered, f"--polls-close={soon.isoformat()}") == (
+    set_rules(registered, f"--polls-open={before}", f"--polls-close={soon}")
+    assert decided(registered) == (
         {"OH-000017": "nora-fields"},
         {"outside_hours": 1},
     )

@@ -7,30 +7,27 @@ import json
 import re
 import signal
 import subprocess
-from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
+import attrs
 import pytest
-from confluent_kafka import Producer
 
 from testkit.consumer_faults import kill_consumer
 from testkit.election import Election
 from testkit.paths import SCRIPTS
 from testkit.sample_ballots import CANDIDATES, send_ballots
+from testkit.totals import append, records, write_totals
 from voting_core import topics
+from voting_core.database.election import read_election
 from voting_core.database.voter_register import add_candidates, add_voters
-from voting_core.kafka import delete_topics, position, read_to_end, topic_ids
+from voting_core.election import Election as RegisteredElection
+from voting_core.election import ElectionMode
+from voting_core.kafka import delete_topics, topic_ids
 from voting_core.models import Address, Voter
-from voting_core.operator.reconcile import Reconciliation, RecountRules, reconcile
-from voting_core.operator.setup import set_up_election
-from voting_core.rules import PollingHours, age_band
-from voting_core.serialization import compound_key
-from voting_core.service.settings import DrawSettings
-
-RULES = RecountRules(DrawSettings(), PollingHours())
-Totals = Counter[tuple[str, bytes, tuple[tuple[str, Any], ...]]]
+from voting_core.operator.reconcile import Reconciliation, reconcile
+from voting_core.rules import PollingHours
 
 
 def forty_voters() -> list[Voter]:
@@ -48,64 +45,6 @@ def forty_voters() -> list[Voter]:
     ]
 
 
-def write_totals(election: Election, *, votes: int | None = None) -> None:
-    """Write the totals of votes_topic, or of its first votes, in the stream's format."""
-    votes_topic_id = topic_ids(election.admin, [topics.VOTES])[topics.VOTES.name]
-    totals: Totals = Counter()
-    last: dict[int, int] = {}
-    messages = list(read_to_end(election.kafka, election.admin, topics.VOTES.name))
-    for message in messages[:votes]:
-        vote = json.loads(message.value() or b"")
-        partition, last[partition] = position(message)
-        minute = f"{vote['voting_time'][:16]}:00Z"
-        who, where, band = vote["candidate_id"], vote["state"], age_band(vote["age"])
-        named = {name: vote[name] for name in ("candidate_name", "party_affiliation")}
-        for topic, key, fields in (
-            (topics.VOTES_PER_CANDIDATE, who.encode(), {"candidate_id": who, **named}),
-            (topics.TURNOUT_BY_LOCATION, where.encode(), {"state": where}),
-            (
-                topics.VOTES_PER_CANDIDATE_BY_LOCATION,
-                compound_key(where, who),
-                {"state": where, "candidate_id": who},
-            ),
-            (
-                topics.TURNOUT_BY_DEMOGRAPHIC,
-                compound_key("gender", vote["gender"]),
-                {"dimension": "gender", "value": vote["gender"]},
-            ),
-            (
-                topics.TURNOUT_BY_DEMOGRAPHIC,
-                compound_key("age_band", band),
-                {"dimension": "age_band", "value": band},
-            ),
-            (
-                topics.VOTES_OVER_TIME,
-                compound_key(minute, who),
-                {"minute": minute, "candidate_id": who},
-            ),
-            (topics.AGGREGATED_PROGRESS, b"%d" % partition, {"partition": partition}),
-        ):
-            totals[topic.name, key, tuple(fields.items())] += 1
-    for (topic_name, key, columns), total in totals.items():
-        row = {**dict(columns), "total_votes": total, "votes_topic_id": votes_topic_id}
-        if topic_name == topics.AGGREGATED_PROGRESS.name:
-            row["last_offset"] = last[row["partition"]]
-        append(election, topic_name, key, row)
-
-
-def append(election: Election, topic: str, key: bytes, value: Mapping[str, Any] | bytes) -> None:
-    """Put a record on a topic, as any client with write access can."""
-    producer = Producer({"bootstrap.servers": election.kafka.bootstrap_servers})
-    producer.produce(topic, value if isinstance(value, bytes) else json.dumps(value), key)
-    assert producer.flush(30) == 0
-
-
-def records(election: Election, topic: topics.TopicSpec) -> list[tuple[bytes, dict[str, Any]]]:
-    """The records of a topic, each as key and value."""
-    messages = read_to_end(election.kafka, election.admin, topic.name)
-    return [(m.key() or b"", json.loads(m.value() or b"")) for m in messages]
-
-
 @pytest.fixture
 def counted(election: Election) -> Election:
     """A completely counted election: 36 votes, 6 rejections, 42 records."""
@@ -117,13 +56,20 @@ def counted(election: Election) -> Election:
     return election
 
 
-def reconciled(election: Election, recount: RecountRules | None = None) -> Reconciliation:
+def rules(election: Election) -> RegisteredElection:
+    """The election as the database describes it."""
+    found = read_election(election.conn)
+    assert found is not None
+    return found
+
+
+def reconciled(election: Election, recount: RegisteredElection | None = None) -> Reconciliation:
     """The result of reconciling in this process."""
     return reconcile(election.kafka, election.admin, election.conn, recount=recount, timeout=0.2)
 
 
 def differences(
-    election: Election, recount: RecountRules | None = None
+    election: Election, recount: RegisteredElection | None = None
 ) -> dict[str, dict[str, int]]:
     """The numbers of each figure that disagrees."""
     return {each.figure: dict(each.found) for each in reconciled(election, recount).differences}
@@ -216,26 +162,59 @@ def test_changed_tables_are_found(counted: Election) -> None:
 
 
 def test_forged_records_on_the_log_topics_are_found(counted: Election) -> None:
-    """A repeated vote, one of an unknown voter, an unreadable one and a false name are named."""
+    """A repeated vote, one of an unknown voter and one with a false name are each named.
+
+    They have the header of the consumer's records, so they are no foreign records.
+    """
+    ids = topic_ids(counted.admin, [topics.VOTES, topics.REJECTED_VOTES])
+    header = ids[topics.VOTES.name]
     key, vote = next(r for r in records(counted, topics.VOTES) if r[0] == b"v01")
-    append(counted, topics.VOTES.name, key, vote)
+    append(counted, topics.VOTES.name, key, vote, header=header)
     assert differences(counted)["records of voter v01"] == {"votes_topic": 2, "allowed": 1}
-    append(counted, topics.VOTES.name, b"ghost", vote | {"voter_id": "ghost"})
+    append(counted, topics.VOTES.name, b"ghost", vote | {"voter_id": "ghost"}, header=header)
     assert differences(counted)["voter ghost"] == {"postgres": 0, "votes_topic": 1}
-    append(counted, topics.VOTES.name, key, vote | {"candidate_name": "Eve"})
+    append(counted, topics.VOTES.name, key, vote | {"candidate_name": "Eve"}, header=header)
     assert differences(counted)["candidate bob as 'Eve', ''"] == {"votes_topic": 1, "allowed": 0}
-    for faulty in (b"{", b"[]", b'{"voter_id": "x\\u0000"}', {**vote, "age": 2**40}):
-        append(counted, topics.VOTES.name, key, faulty)
-    append(counted, topics.VOTES.name, key, vote | {"voting_time": "yesterday"})
-    unreadable = [
-        each for each in reconciled(counted).differences if each.figure.startswith("record ")
-    ]
-    assert len(unreadable) == 5
-    assert all(each.found == {"votes_topic": 1, "allowed": 0} for each in unreadable)
 
     key, rejection = records(counted, topics.REJECTED_VOTES)[0]
-    append(counted, topics.REJECTED_VOTES.name, key, rejection)
+    header = ids[topics.REJECTED_VOTES.name]
+    append(counted, topics.REJECTED_VOTES.name, key or None, rejection, header=header)
     assert {"rejected_votes_topic": 2, "allowed": 1} in differences(counted).values()
+
+
+@pytest.mark.parametrize("topic", [topics.VOTES, topics.REJECTED_VOTES], ids=lambda t: t.name)
+def test_foreign_records_on_a_log_topic_are_named(
+    counted: Election, topic: topics.TopicSpec
+) -> None:
+    """Each by its position, the first 20 of them; they are counted nowhere else."""
+    topic_id = topic_ids(counted.admin, [topic])[topic.name]
+    key, value = next(each for each in records(counted, topic) if each[0])
+    foreign: list[tuple[bytes | None, Mapping[str, Any] | bytes | None, str | None]] = [
+        (key, value, None),
+        (key, value, "the id of another topic"),
+        (b"another key", value, topic_id),
+        (None, None, topic_id),
+        (key, b"{", topic_id),
+        (key, b"[]", topic_id),
+        (key, b"{}", topic_id),
+        (key, {**value, "voter_id": "x\0"}, topic_id),
+        (key, {**value, "age": 2**40, "size": 2**80}, topic_id),
+        (key, {**value, "voting_time": "yesterday", "time": "yesterday"}, topic_id),
+        *[(key, b"{}", None)] * 15,
+    ]
+    for each_key, each_value, header in foreign:
+        append(counted, topic.name, each_key, each_value, header=header, partition=0)
+    found = reconciled(counted)
+    assert found.foreign.by_topic == {topic.name: len(foreign)}
+    assert len(found.differences) == 20
+    named = [each.figure for each in found.differences]
+    assert named == sorted(named, key=lambda figure: int(re.split("[@ ]", figure)[2]))
+    for each in found.differences:
+        assert each.figure.startswith("record 0@")
+        assert each.figure.endswith(f"of {topic.name}")
+        assert each.found == {topic.name: 1, "allowed": 0}
+    assert found.omitted == {"foreign record": 5}
+    assert not found.in_flight
 
 
 def test_forged_totals_are_found(counted: Election) -> None:
@@ -250,7 +229,12 @@ def test_forged_totals_are_found(counted: Election) -> None:
     append(counted, name, b"ada", ada)
     assert differences(counted) == {}
     append(counted, topics.TURNOUT_BY_LOCATION.name, b"{", b"{")
-    assert differences(counted) == {"unreadable total": {"aggregates": 1, "allowed": 0}}
+    assert differences(counted) == {
+        f"record 0@3 of {topics.TURNOUT_BY_LOCATION.name}": {
+            topics.TURNOUT_BY_LOCATION.name: 1,
+            "allowed": 0,
+        }
+    }
     append(counted, name, b"ada", ada | {"total_votes": total + 1, "candidate_name": "Eve"})
     raised = differences(counted)
     assert raised["candidate ada"] == {
@@ -303,15 +287,15 @@ def test_decisions_that_are_not_published_are_in_flight(election: Election) -> N
     assert waiting.agrees
     assert waiting.in_flight.records == 40
     kill_consumer(election, "decisions committed")
-    decided = reconciled(election, RULES)
+    decided = reconciled(election, rules(election))
     assert decided.agrees, decided.differences
     assert decided.in_flight.votes + decided.in_flight.rejections > 0
     election.consume()
     write_totals(election)
-    assert not reconciled(election, RULES).in_flight
+    assert not reconciled(election, rules(election)).in_flight
 
     delete_topics(election.admin, [topics.VOTES])
-    set_up_election(election.admin, election.conn, partitions=2)
+    election.set_up()
     lost = reconciled(election)
     assert lost.agrees, lost.differences
     assert lost.in_flight.votes == 36
@@ -326,20 +310,23 @@ def test_a_recount_by_the_rules_finds_wrong_decisions(counted: Election) -> None
     ballot = f"record {position_text} by voter v01"
 
     conn.execute("UPDATE voters SET date_of_birth = '2020-01-01' WHERE voter_id = 'v01'")
-    underage = differences(counted, RULES)
+    underage = differences(counted, rules(counted))
     assert underage[f"vote of {ballot}"] == {"postgres": 1, "recount": 0}
     assert underage["votes"] == {"postgres": 36, "recount": 35}
     conn.execute("UPDATE voters SET date_of_birth = '1980-02-29' WHERE voter_id = 'v01'")
-    assert differences(counted, RULES) == {}
+    assert differences(counted, rules(counted)) == {}
 
     conn.execute("UPDATE votes SET candidate_id = 'ada' WHERE voter_id = 'v01'")
-    assert differences(counted, RULES)[f"vote of {ballot}"] == {"postgres": 1, "recount": 1}
+    assert differences(counted, rules(counted))[f"vote of {ballot}"] == {
+        "postgres": 1,
+        "recount": 1,
+    }
     conn.execute("UPDATE votes SET candidate_id = 'bob' WHERE voter_id = 'v01'")
 
     conn.execute("UPDATE rejections SET reason = 'already_voted' WHERE voter_id = 'v09'")
     assert {"postgres": 1, "recount": 1} in [
         numbers
-        for figure, numbers in differences(counted, RULES).items()
+        for figure, numbers in differences(counted, rules(counted)).items()
         if figure.startswith("rejection of record") and figure.endswith("by voter v09")
     ]
     conn.execute("UPDATE rejections SET reason = 'underage' WHERE voter_id = 'v09'")
@@ -350,7 +337,7 @@ def test_a_recount_by_the_rules_finds_wrong_decisions(counted: Election) -> None
         " INSERT INTO rejections SELECT source_topic_id, source_partition, source_offset,"
         " voter_id, 'already_voted', '', voting_time, 0, '', '' FROM gone"
     )
-    wrongly_rejected = reconciled(counted, RULES)
+    wrongly_rejected = reconciled(counted, rules(counted))
     assert {(d.figure, d.detail) for d in wrongly_rejected.differences} >= {
         (f"vote of {ballot}", "the voter has a valid ballot and no vote"),
         (f"rejection of {ballot}", "already_voted in postgres, a valid vote recounted"),
@@ -359,14 +346,25 @@ def test_a_recount_by_the_rules_finds_wrong_decisions(counted: Election) -> None
 
 def test_a_recount_applies_the_rules_it_is_given(counted: Election) -> None:
     """With another seed of the draw, or other polling hours, the recount differs."""
-    drawn = differences(counted, RecountRules(DrawSettings(seed="another"), PollingHours()))
+    actual = rules(counted)
+
+    def changed(**rule: Any) -> RegisteredElection:
+        return attrs.evolve(actual, rules=attrs.evolve(actual.rules, **rule))
+
+    drawn = differences(counted, changed(draw_seed="another"))
     voters = [figure.rpartition(" ")[2] for figure in drawn if figure.startswith("vote of record")]
     assert voters
     assert all(int(voter[1:]) % 5 == 0 for voter in voters)
-    closed = RecountRules(DrawSettings(), PollingHours(close=datetime(2000, 1, 1, tzinfo=UTC)))
+    closed = changed(hours=PollingHours(close=datetime(2000, 1, 1, tzinfo=UTC)))
     outside = reconciled(counted, closed)
     assert outside.rejected["recount"] == {"malformed": 1, "outside_hours": 41}
     assert outside.omitted["recounted vote"] == 16
+    live = reconciled(counted, attrs.evolve(actual, mode=ElectionMode.LIVE))
+    assert live.rejected["recount"]["no_choice"] == 9
+    later = attrs.evolve(actual, began_at=datetime(2100, 1, 1, tzinfo=UTC))
+    assert reconciled(counted, later).rejected["recount"] == {"malformed": 42}
+    older = reconciled(counted, changed(voting_age=50))
+    assert older.rejected["recount"]["underage"] == 41
 
 
 def test_any_valid_ballot_may_be_the_one_that_counts(counted: Election) -> None:
@@ -384,7 +382,7 @@ def test_any_valid_ballot_may_be_the_one_that_counts(counted: Election) -> None:
     conn.execute(
         f"UPDATE rejections SET {coordinates}, record_time = %s WHERE voter_id = 'v00'", first
     )
-    exchanged = reconciled(counted, RULES)
+    exchanged = reconciled(counted, rules(counted))
     assert not any("recount" in each.found for each in exchanged.differences)
     assert exchanged.counts["recount"].votes == 36
 

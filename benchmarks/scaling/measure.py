@@ -6,24 +6,15 @@ and of the totals that the stream writes.
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
-import attrs
 from confluent_kafka import Message
-from confluent_kafka.admin import AdminClient
-from typed_settings import SecretStr
 
+from harness.election import ElectionBench, open_bench
 from scaling.rates import Mark, steady_rate
 from scaling.sizing import Measured
 from voting_core import topics
-from voting_core.database import connect
-from voting_core.kafka import connect_admin, read_to_end
-from voting_core.operator.setup import forget_election, set_up_election
 from voting_core.serialization import decode_object
-from voting_core.service.settings import DatabaseSettings, KafkaSettings
-from voting_infra import ChildExited, Command, Stack, Supervisor
-from voting_infra.processes import describe_exit
-from voting_infra.service_commands import service_command
+from voting_infra import Stack, Supervisor
 
 __all__ = ["measure"]
 
@@ -31,31 +22,6 @@ IDLE_SECONDS = 5
 # The first batch, in which Java still compiles, is left out. Small batches would measure only
 # their fixed cost.
 STREAM_BATCHES = 5
-TIMEOUT_SECONDS = 3600.0
-
-
-@attrs.frozen
-class _Bench:
-    supervisor: Supervisor
-    stack: Stack
-    kafka: KafkaSettings
-    admin: AdminClient
-    directory: Path
-
-    def run(self, commands: Iterable[Command]) -> None:
-        """Run services at the same time until all have ended.
-
-        Raises:
-            ChildExited: One has failed.
-        """
-        for child in [self.supervisor.start(command) for command in commands]:
-            code = child.wait(TIMEOUT_SECONDS)
-            if code:
-                raise ChildExited(child.name, describe_exit(code), child.log_path)
-
-    def messages(self, topic: topics.TopicSpec) -> Iterable[Message]:
-        """Return the records of a topic."""
-        return read_to_end(self.kafka, self.admin, topic.name)
 
 
 def measure(
@@ -79,64 +45,51 @@ def measure(
         StackError: A service fails.
         ValueError: There are too few ballots to measure a rate.
     """
-    kafka = KafkaSettings(stack.bootstrap_servers)
-    bench = _Bench(
-        supervisor, stack, kafka, connect_admin(kafka), supervisor.make_directory("scaling")
-    )
     steps = []
-    for count in counts:
-        _begin(bench, count)
-        step = Measured(
-            count,
-            producers=_produce(bench, count, voters),
-            consumers=_consume(bench, count),
-            stream=_tally(bench, count, voters),
-        )
-        print_line(
-            f"{count} of each: {step.producers:,.0f} votes/s sent, {step.consumers:,.0f} decided, "
-            f"{step.stream:,.0f} tallied"
-        )
-        steps.append(step)
+    with open_bench(supervisor, stack) as bench:
+        for count in counts:
+            bench.begin(count)
+            step = Measured(
+                count,
+                producers=_produce(bench, count, voters),
+                consumers=_consume(bench, count),
+                stream=_tally(bench, count, voters),
+            )
+            print_line(
+                f"{count} of each: {step.producers:,.0f} votes/s sent, "
+                f"{step.consumers:,.0f} decided, {step.stream:,.0f} tallied"
+            )
+            steps.append(step)
     return steps
 
 
-def _begin(bench: _Bench, count: int) -> None:
-    database = DatabaseSettings(SecretStr(bench.stack.database_url))
-    with connect(database) as conn:
-        forget_election(bench.admin, conn)
-        set_up_election(bench.admin, conn, partitions=count)
-
-
-def _produce(bench: _Bench, count: int, voters: int) -> float:
+def _produce(bench: ElectionBench, count: int, voters: int) -> float:
     bench.run(
-        service_command(
-            bench.stack,
+        bench.service(
             "voting-producer",
             *("run", "--source=synthetic", f"--voters={voters}", f"--slice={number}/{count}"),
             name=f"voting-producer-{number}",
         )
         for number in range(1, count + 1)
     )
-    return steady_rate(map(_mark, bench.messages(topics.VOTERS)))
+    return steady_rate(map(_mark, bench.messages(topics.VOTERS.name)))
 
 
-def _consume(bench: _Bench, count: int) -> float:
+def _consume(bench: ElectionBench, count: int) -> float:
     bench.run(
-        service_command(
-            bench.stack,
+        bench.service(
             "voting-consumer",
             *("run", f"--instance={number}", f"--until-idle={IDLE_SECONDS}"),
             name=f"voting-consumer-{number}",
         )
         for number in range(1, count + 1)
     )
-    return steady_rate(map(_mark, bench.messages(topics.VOTES)))
+    return steady_rate(map(_mark, bench.messages(topics.VOTES.name)))
 
 
-def _tally(bench: _Bench, count: int, voters: int) -> float:
+def _tally(bench: ElectionBench, count: int, voters: int) -> float:
     checkpoint = bench.directory / "checkpoint"
-    command = service_command(
-        bench.stack,
+    command = bench.service(
         "voting-stream",
         *("run", f"--master=local[{count}]", f"--shuffle-partitions={count}"),
         *("--trigger=available-now", f"--checkpoint={checkpoint}"),
@@ -144,7 +97,7 @@ def _tally(bench: _Bench, count: int, voters: int) -> float:
     )
     bench.run([command])
     shutil.rmtree(checkpoint)
-    return steady_rate(_tallied(bench.messages(topics.AGGREGATED_PROGRESS)))
+    return steady_rate(_tallied(bench.messages(topics.AGGREGATED_PROGRESS.name)))
 
 
 def _mark(message: Message) -> Mark:

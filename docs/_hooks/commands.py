@@ -195,9 +195,7 @@ def settings_section() -> str:
         text += f"\n## Settings of {script}\n\n"
         text += "| TOML, variable | default | meaning |\n|---|---|---|\n"
         for option in options:
-            # In `[voting]` every service would find them, and refuse them as unknown.
-            toml = "" if script == "voting" else _toml(script, option)
-            text += row(lines(toml, option.variable), option.default, option.help)
+            text += row(lines(_toml(script, option), option.variable), option.default, option.help)
     return text
 
 

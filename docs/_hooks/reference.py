@@ -8,9 +8,11 @@ from typing import Any
 
 from catalog import exceptions_section, schema_section, topics_section
 from commands import commands_section, settings_section
+from measured import benchmark_section
 from mkdocs.exceptions import PluginError
 
 _SECTIONS = {
+    "benchmark": benchmark_section,
     "commands": commands_section,
     "settings": settings_section,
     "topics": topics_section,

@@ -1,6 +1,7 @@
 """Fixtures of the stack's tests, which run real processes."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from voting_infra import Stack, StackError, Supervisor, open_stack, processes
 from voting_infra.choice import choose_stack
 from voting_infra.engine import open_engine
 from voting_infra.images import StackImages
+
+# A shell that runs the tests in the background makes them and all their children ignore SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from voting_core.service.cli import run_command
 from voting_core.service.files import check_writable
 from voting_core.service.java import find_java
 from voting_infra import StackError
+from voting_stream.settings import StreamSettings
 
 
 @click.command(name="chaos", context_settings={"show_default": True})
@@ -20,11 +21,16 @@ from voting_infra import StackError
 @click.option("--seed", default="1", help="Decides what is killed and when, and the votes.")
 @click.option("--voters", type=click.IntRange(min=100), default=30_000, help="Number of ballots.")
 @click.option(
+    "--trigger",
+    default=StreamSettings().trigger,
+    help="That of the stream, such as '1 second' for micro-batches.",
+)
+@click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File for the report (JSON).",
 )
-def chaos(kills: int, seed: str, voters: int, report: Path | None) -> int:
+def chaos(kills: int, seed: str, voters: int, trigger: str, report: Path | None) -> int:
     """Kill, pause and reset the parts of the pipeline under load, and look for lost ballots.
 
     The exit code is 0 only if every ballot is counted exactly once in every data store.
@@ -34,7 +40,7 @@ def chaos(kills: int, seed: str, voters: int, report: Path | None) -> int:
     find_java(os.environ)
     if report is not None:
         check_writable(report, "report")
-    options = ChaosOptions(kills=kills, seed=seed, voters=voters, report=report)
+    options = ChaosOptions(kills=kills, seed=seed, voters=voters, trigger=trigger, report=report)
     try:
         return 0 if run_chaos(options, click.echo) else 1
     except StackError as error:

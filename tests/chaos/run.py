@@ -26,7 +26,7 @@ from testkit.restart_policy import RestartPolicy, Restarts, Service
 from testkit.waiting import becomes_true
 from voting_core.database import connect
 from voting_core.kafka import connect_admin
-from voting_core.operator.setup import set_up_election
+from voting_core.operator.setup import TopicLayout, set_up_election
 from voting_core.service.files import write_json
 from voting_core.service.settings import DatabaseSettings, KafkaSettings
 from voting_infra import Stack, StackError, Supervisor, open_stack
@@ -55,12 +55,14 @@ class ChaosOptions:
         kills: Number of events that kill.
         seed: Decides the schedule and the votes.
         voters: Number of ballots, without those that are sent again.
+        trigger: That of the stream.
         report: File for the report.
     """
 
     kills: int
     seed: str
     voters: int
+    trigger: str
     report: Path | None
 
 
@@ -140,7 +142,7 @@ def _start(options: ChaosOptions, supervisor: Supervisor, contexts: ExitStack) -
     count = max(2, options.kills // KILLS_PER_FILE)
     files = write_results_files(directory, voters=options.voters, count=count, seed=options.seed)
     rate = max(1.0, options.voters / (LOAD_SHARE * SECONDS_PER_KILL * options.kills))
-    commands = Commands(stack, directory)
+    commands = Commands(stack, directory, trigger=options.trigger)
     restarts = Restarts((str(directory), str(supervisor.log_dir)))
     stream = Service(supervisor, commands.stream(), restarts)
     consumers = [Service(supervisor, commands.consumer(name), restarts) for name in ("a", "b")]
@@ -173,9 +175,11 @@ def _start(options: ChaosOptions, supervisor: Supervisor, contexts: ExitStack) -
 
 
 def _set_up(stack: Stack) -> None:
-    admin = connect_admin(KafkaSettings(stack.bootstrap_servers))
+    kafka = KafkaSettings(stack.bootstrap_servers)
     with connect(DatabaseSettings(SecretStr(stack.database_url))) as conn:
-        set_up_election(admin, conn, partitions=PARTITIONS)
+        set_up_election(
+            kafka, connect_admin(kafka), conn, layout=TopicLayout(partitions=PARTITIONS)
+        )
 
 
 def _await_first_total(stack: Stack) -> None:
@@ -232,6 +236,7 @@ def _report(
     return {
         "seed": options.seed,
         "voters": options.voters,
+        "trigger": options.trigger,
         "kills": _count_by_kind(event for event in schedule if event.kills),
         "pauses": _count_by_kind(event for event in schedule if not event.kills),
         **verdict.as_json(),

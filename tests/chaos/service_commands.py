@@ -6,6 +6,7 @@ from testkit.election import QUICK_JAVA
 from voting_infra import Command, Stack
 from voting_infra.logs import cache_directory
 from voting_infra.service_commands import service_command
+from voting_stream.settings import StreamSettings
 
 __all__ = ["Commands"]
 
@@ -17,15 +18,19 @@ BATCH_SIZE = 200
 class Commands:
     """Builds the commands."""
 
-    def __init__(self, stack: Stack, directory: Path) -> None:
+    def __init__(
+        self, stack: Stack, directory: Path, *, trigger: str = StreamSettings().trigger
+    ) -> None:
         """Prepare.
 
         Args:
             stack: What the services run on.
             directory: For the stream's checkpoint.
+            trigger: That of the stream.
         """
         self.checkpoint = directory / "checkpoint"
         self._stack = stack
+        self._trigger = trigger
 
     def producer(self, results: Path, rate: float) -> Command:
         """Return the command that sends a results file and ends."""
@@ -50,7 +55,7 @@ class Commands:
         return service_command(
             self._stack,
             "voting-stream",
-            *("run", f"--checkpoint={self.checkpoint}"),
+            *("run", f"--checkpoint={self.checkpoint}", f"--trigger={self._trigger}"),
             f"--class-archives={cache_directory() / 'spark'}",
             f"--spark-conf=spark.driver.extraJavaOptions={QUICK_JAVA}",
         )

@@ -2,7 +2,8 @@
 
 Three Kafka nodes, a Spark master with two workers, three consumers and two producers. A killed
 process stays down, except for the Kafka node, which restarts before the end and has to catch up.
-A service that exits by itself is restarted, as by an operator's restart policy.
+A service that exits by itself is restarted, as by an operator's restart policy; so is the killed
+driver of the stream.
 """
 
 import json
@@ -46,6 +47,10 @@ COPIES = 3
 RATE = 500
 """Ballots per second of each producer: slow enough that every kill happens amid the count."""
 
+SHUFFLE_PARTITIONS = 2
+CORES = PARTITIONS + SHUFFLE_PARTITIONS
+"""Of each Spark worker: one worker alone can run all tasks of real-time mode."""
+
 BATCH = 4000
 """Votes per micro-batch of the stream: a tenth of all, so that it is busy for long."""
 
@@ -73,7 +78,10 @@ def cluster(supervisor: Supervisor) -> Cluster:
     kafka = KafkaCluster(supervisor, java, resolve_kafka_libs(supervisor, java, os.environ))
     postgres = EmbeddedPostgres(supervisor)
     master = SparkMaster(supervisor)
-    workers = (SparkWorker(supervisor, master, 1), SparkWorker(supervisor, master, 2))
+    workers = (
+        SparkWorker(supervisor, master, 1, cores=CORES),
+        SparkWorker(supervisor, master, 2, cores=CORES),
+    )
     run_together((kafka.start, postgres.start_on_free_ports, master.start_on_free_ports))
     run_together(worker.start_on_free_ports for worker in workers)
     return Cluster(kafka, postgres, master, workers)
@@ -158,15 +166,19 @@ def copies_in_sync(election: Election) -> set[int]:
     return {len(partition.isrs) for topic in topics for partition in topic.partitions.values()}
 
 
-@pytest.fixture
-def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
-    """Three consumers in one group, beside the stream."""
+@pytest.fixture(params=["real-time", "1 second"])
+def services(
+    election: Election, cluster: Cluster, request: pytest.FixtureRequest
+) -> Iterator[list[Service]]:
+    """The stream, with each kind of trigger, and three consumers in one group."""
     restarts = Restarts()
     stream = election.command(
         "voting-stream",
         *("run", f"--master={cluster.master.url}"),
         f"--checkpoint={election.directory / 'shared' / 'checkpoint'}",
+        f"--trigger={request.param}",
         f"--max-offsets-per-trigger={BATCH}",
+        f"--shuffle-partitions={SHUFFLE_PARTITIONS}",
         "--spark-conf=spark.executor.memory=512m",
         f"--spark-conf=spark.driver.extraJavaOptions={QUICK_START}",
         f"--spark-conf=spark.executor.extraJavaOptions={QUICK_START}",
@@ -191,8 +203,10 @@ def consumers(election: Election, cluster: Cluster) -> Iterator[list[Service]]:
             lambda: all(heartbeat.exists() for heartbeat in heartbeats.values()),
             "each consumer has joined the group",
         )
-        await_cluster(lambda: cluster.master.cores_used() == 2, "an executor on each Spark worker")
-        yield services[1:]
+        await_cluster(
+            lambda: cluster.master.cores_used() == 2 * CORES, "an executor on each Spark worker"
+        )
+        yield services
     finally:
         restart_policy.close()
         for row in restarts.rows():
@@ -209,9 +223,10 @@ def start_producer(election: Election, part: str) -> Child:
 
 
 def test_the_count_is_exact_while_parts_of_the_cluster_die(
-    cluster: Cluster, election: Election, consumers: list[Service], counted: CountedVotes
+    cluster: Cluster, election: Election, services: list[Service], counted: CountedVotes
 ) -> None:
-    """A Kafka node, a consumer and a Spark worker are killed amid the count, which is exact."""
+    """A Kafka node, a consumer, a Spark worker and the driver die amid the count: it is exact."""
+    stream, *consumers = services
     expected = plain_totals(US_2020, SCALE)
     votes = expected.total()
     await_cluster(lambda: copies_in_sync(election) == {COPIES}, "all copies are complete")
@@ -233,6 +248,9 @@ def test_the_count_is_exact_while_parts_of_the_cluster_die(
         lambda: len(cluster.master.workers()) == 1,
         "Spark's master has noticed that a worker is gone",
     )
+
+    counted.reach(int(votes * 0.8))
+    stream.kill()
 
     counted.reach(int(votes * 0.85))
     node.start()

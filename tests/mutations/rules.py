@@ -14,7 +14,13 @@ _STREAM = "packages/voting-stream/src/voting_stream"
 
 _BAD_RECORDS = "tests/test_bad_records.py"
 _CONSUMER_TESTS = "tests/test_consumer.py"
+_CONSUMER_FAULTS = "tests/test_consumer_faults.py"
 _INTERLEAVINGS = "tests/test_interleavings.py"
+_IN_FLIGHT_TESTS = "packages/voting-consumer/tests/test_in_flight.py"
+_LOOP_TESTS = "packages/voting-consumer/tests/test_loop.py"
+_PUBLISHER_TESTS = "packages/voting-consumer/tests/test_publisher.py"
+_STREAM_TESTS = "packages/voting-stream/tests/test_service.py"
+_AGGREGATION_TESTS = "packages/voting-stream/tests/test_aggregation.py"
 _ZOMBIES = "tests/test_zombies.py"
 
 
@@ -59,16 +65,16 @@ RULES = (
         name="one-database-transaction",
         rule="A batch is decided in one database transaction.",
         file=f"{_CONSUMER}/decisions.py",
-        anchor="with conn.transaction():\n            stored_decisions.lock_partitions",
-        replacement="if True:\n            stored_decisions.lock_partitions",
+        anchor="with conn.transaction():\n            conn.execute(",
+        replacement="if True:\n            conn.execute(",
         tests=(f"{_INTERLEAVINGS}::test_two_deciders_on_one_partition_make_one_decision",),
     ),
     Rule(
         name="partition-lock",
         rule="The lock of a partition excludes a second decider.",
         file=f"{_CORE}/database/decisions.py",
-        anchor="SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-        replacement="SELECT hashtextextended(%s, 0)",
+        anchor="SELECT pg_advisory_xact_lock(hashtextextended(name, 0))",
+        replacement="SELECT hashtextextended(name, 0)",
         tests=(f"{_INTERLEAVINGS}::test_two_deciders_on_one_partition_make_one_decision",),
     ),
     Rule(
@@ -81,6 +87,62 @@ RULES = (
             f"{_INTERLEAVINGS}::test_two_deciders_on_one_partition_make_one_decision",
             f"{_CONSUMER_TESTS}::test_a_decision_is_final",
         ),
+    ),
+    Rule(
+        name="candidates-of-the-decision",
+        rule="A batch is decided by the candidates that are registered when it is stored.",
+        file=f"{_CONSUMER}/decisions.py",
+        anchor="if voter_register.candidates_version(conn) != known.version:",
+        replacement="if False:",
+        tests=(f"{_INTERLEAVINGS}::test_candidates_that_change_meanwhile_are_read_again",),
+    ),
+    Rule(
+        name="decided-in-order",
+        rule="A batch is decided after the one before.",
+        file=f"{_CONSUMER}/in_flight.py",
+        anchor="            previous.decided.result()",
+        replacement="            pass",
+        tests=(_IN_FLIGHT_TESTS,),
+    ),
+    Rule(
+        name="published-in-order",
+        rule="No batch is published if the one before is not.",
+        file=f"{_CONSUMER}/in_flight.py",
+        anchor="if previous is not None and previous.published.exception() is not None:",
+        replacement="if False:",
+        tests=(_IN_FLIGHT_TESTS,),
+    ),
+    Rule(
+        name="abandoned-after-an-error",
+        rule="Nothing is published after an error has ended the consumer.",
+        file=f"{_CONSUMER}/in_flight.py",
+        anchor="if self._abandoned.is_set():",
+        replacement="if False:",
+        tests=(_IN_FLIGHT_TESTS, _LOOP_TESTS),
+    ),
+    Rule(
+        name="finished-before-a-revocation",
+        rule="A partition is given up when none of the batches in flight can still be published.",
+        file=f"{_CONSUMER}/loop.py",
+        anchor="        self._release()\n        self._rebalances",
+        replacement="        self._rebalances",
+        tests=(_LOOP_TESTS,),
+    ),
+    Rule(
+        name="database-has-the-batch-before",
+        rule="No decision is made in a database that lacks the decisions on the batch before.",
+        file=f"{_CONSUMER}/in_flight.py",
+        anchor="for partition, each in before.items()",
+        replacement="for partition, each in confirmed.items()",
+        tests=(_IN_FLIGHT_TESTS,),
+    ),
+    Rule(
+        name="finished-before-resuming",
+        rule="A consumer reads its checkpoints when none of its batches can still be published.",
+        file=f"{_CONSUMER}/loop.py",
+        anchor="        self._await_published()\n        await_stable_offsets",
+        replacement="        await_stable_offsets",
+        tests=(_LOOP_TESTS,),
     ),
     Rule(
         name="refused-row-is-rejected",
@@ -102,7 +164,7 @@ RULES = (
         name="lock-timeout",
         rule="A paused consumer holds the lock of a partition for 10 s at most.",
         file=f"{_CONSUMER}/decisions.py",
-        anchor="SET idle_in_transaction_session_timeout = ",
+        anchor="SET LOCAL idle_in_transaction_session_timeout = ",
         replacement="SELECT -- ",
         tests=(f"{_ZOMBIES}::test_a_zombie_changes_nothing_when_it_resumes",),
     ),
@@ -153,14 +215,6 @@ RULES = (
         ),
     ),
     Rule(
-        name="metadata-of-the-poll",
-        rule="A batch is published with the group metadata of its poll.",
-        file=f"{_CONSUMER}/loop.py",
-        anchor="offsets, batch.group_metadata)",
-        replacement="offsets, self._consumer.consumer_group_metadata())",
-        tests=(f"{_INTERLEAVINGS}::test_a_batch_is_published_in_the_generation_of_its_poll",),
-    ),
-    Rule(
         name="no-batch-without-a-generation",
         rule="A batch polled outside the group is dropped.",
         file=f"{_CONSUMER}/loop.py",
@@ -209,17 +263,17 @@ RULES = (
     Rule(
         name="checkpoints-to-the-end",
         rule="Checkpoints are read to the end of all records, not of the committed ones.",
-        file=f"{_CORE}/kafka/admin.py",
-        anchor="IsolationLevel.READ_UNCOMMITTED",
-        replacement="IsolationLevel.READ_COMMITTED",
+        file=f"{_CORE}/kafka/reader.py",
+        anchor="ranges = topic_offset_ranges(admin, [topic])",
+        replacement="ranges = topic_offset_ranges(admin, [topic], IsolationLevel.READ_COMMITTED)",
         tests=(f"{_INTERLEAVINGS}::test_a_checkpoint_behind_an_open_transaction_is_waited_for",),
     ),
     Rule(
         name="progress-is-not-recreated",
         rule="`voting init` does not recreate voting_progress beside published decisions.",
         file=f"{_CORE}/operator/setup.py",
-        anchor="if VOTING_PROGRESS.name in existing:",
-        replacement="if True:",
+        anchor="if VOTING_PROGRESS.name not in existing:",
+        replacement="if False:",
         tests=(f"{_CONSUMER_TESTS}::test_progress_is_not_recreated_beside_published_decisions",),
     ),
     Rule(
@@ -229,6 +283,85 @@ RULES = (
         anchor="if found[name].value != value:",
         replacement="if False:",
         tests=(f"{_CONSUMER_TESTS}::test_a_log_topic_with_a_limited_retention_is_refused",),
+    ),
+    Rule(
+        name="input-topic-before-decisions",
+        rule="Records of a recreated voters_topic are not decided under the old id.",
+        file=f"{_CONSUMER}/loop.py",
+        anchor="return None\n        self._wait_out(self._guard.check_input)",
+        replacement="return None",
+        tests=(f"{_LOOP_TESTS}::test_records_of_a_recreated_topic_are_not_decided",),
+    ),
+    Rule(
+        name="output-topics-before-commit",
+        rule="Nothing is committed to a recreated output topic.",
+        file=f"{_CONSUMER}/publisher.py",
+        anchor="self._call(self._flush)\n            self._guard.check_outputs()",
+        replacement="self._call(self._flush)",
+        tests=(f"{_PUBLISHER_TESTS}::test_nothing_is_committed_to_a_recreated_topic",),
+    ),
+    Rule(
+        name="database-of-the-election",
+        rule="No decision is made in the database of another election.",
+        file=f"{_CORE}/service/identity.py",
+        anchor="if stored is None or stored.election_id != election.election_id:",
+        replacement="if stored is None:",
+        tests=(f"{_CONSUMER_FAULTS}::test_a_swapped_database_gets_no_decision",),
+    ),
+    Rule(
+        name="database-not-older",
+        rule="No decision is made in a database that lacks published decisions.",
+        file=f"{_CORE}/service/identity.py",
+        anchor="in decided_ends.items() if end > 0}",
+        replacement="in decided_ends.items() if False}",
+        tests=(f"{_CONSUMER_FAULTS}::test_a_database_that_becomes_older_gets_no_decision",),
+    ),
+    Rule(
+        name="checkpoints-never-go-back",
+        rule="A forged checkpoint does not publish decisions a second time.",
+        file=f"{_CORE}/checkpoint.py",
+        anchor="if after.topic_id == before.topic_id and after.next_offset < before.next_offset:",
+        replacement="if False:",
+        tests=(f"{_CONSUMER_FAULTS}::test_a_forged_checkpoint_publishes_nothing_twice[present]",),
+    ),
+    Rule(
+        name="one-consumer-group",
+        rule="Only one consumer group decides and publishes.",
+        file=f"{_CORE}/database/election.py",
+        anchor="if present not in (None, group):",
+        replacement="if False:",
+        tests=(f"{_CONSUMER_FAULTS}::test_a_second_consumer_group_is_refused",),
+    ),
+    Rule(
+        name="durable-decisions",
+        rule="A decision is on disk before it is published.",
+        file=f"{_CONSUMER}/decisions.py",
+        anchor="stored_decisions.require_durable_commit(conn)",
+        tests=(f"{_INTERLEAVINGS}::test_the_commit_of_a_decision_waits_for_the_disk[off-on]",),
+    ),
+    Rule(
+        name="votes-of-this-topic",
+        rule="The stream counts only votes that the consumer wrote for this topic.",
+        file=f"{_STREAM}/aggregation.py",
+        anchor='F.col("is_own") & is_complete',
+        replacement="is_complete",
+        tests=(f"{_AGGREGATION_TESTS}::test_foreign_records_are_skipped_and_counted",),
+    ),
+    Rule(
+        name="sums-are-proven",
+        rule="No sum of totals exceeds the accepted votes.",
+        file=f"{_CORE}/aggregates.py",
+        anchor="if total > accepted}",
+        replacement="if False}",
+        tests=("packages/voting-core/tests/test_aggregates.py",),
+    ),
+    Rule(
+        name="keys-fit-their-fields",
+        rule="A total whose key does not fit its fields is not a total.",
+        file=f"{_CORE}/aggregates.py",
+        anchor="if not _key_fits(",
+        replacement="if False and _key_fits(",
+        tests=("packages/voting-core/tests/test_aggregates.py",),
     ),
     Rule(
         name="committed-votes",
@@ -244,6 +377,22 @@ RULES = (
         anchor='"startingOffsets", "earliest"',
         replacement='"startingOffsets", "latest"',
         tests=(f"{_INTERLEAVINGS}::test_an_aborted_vote_is_not_tallied",),
+    ),
+    Rule(
+        name="heartbeat-of-the-totals",
+        rule="In real time the stream has no heartbeat while a vote waits without a new total.",
+        file=f"{_STREAM}/count.py",
+        anchor="return has_counted or totals.are_complete()",
+        replacement="return True",
+        tests=(f"{_STREAM_TESTS}::test_the_heartbeat_in_real_time_mode_is_that_of_the_totals",),
+    ),
+    Rule(
+        name="catch-up-before-real-time",
+        rule="Real-time mode begins after micro-batches have counted a large backlog.",
+        file=f"{_STREAM}/count.py",
+        anchor='if sum(batch["numInputRows"] for batch in batches) <= CATCH_UP_VOTES:',
+        replacement="if True:",
+        tests=(f"{_STREAM_TESTS}::test_a_backlog_is_counted_before_real_time_mode_begins",),
     ),
     Rule(
         name="checkpoint-of-the-topic-id",

@@ -14,7 +14,7 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from voting_consumer import cli, decisions, loop, publisher
+from voting_consumer import cli, decisions, in_flight, publisher
 from voting_core.database import decisions as stored_decisions
 
 __all__ = ["POINTS"]
@@ -80,7 +80,7 @@ POINTS: dict[str, Install] = {
     "records produced": before(KillableProducer, "send_offsets_to_transaction"),
     "offsets sent": after(KillableProducer, "send_offsets_to_transaction"),
     "transaction committed": after(KillableProducer, "commit_transaction"),
-    "batch done": after(loop.BallotConsumer, "decide_and_publish"),
+    "batch done": after(in_flight.BatchesInFlight, "finish_first"),
 }
 
 

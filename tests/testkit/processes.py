@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from testkit.paths import module_path
+from voting_infra import Child
 from voting_infra.service_commands import environment_without_settings
 
-__all__ = ["Output", "run_demo", "run_module", "running_demo"]
+__all__ = ["Output", "log_of", "run_demo", "run_module", "running_demo"]
 
 
 def run_module(
@@ -31,6 +32,11 @@ def run_demo(
 ) -> subprocess.CompletedProcess[str]:
     """Run the demo without a browser to its end."""
     return run_module("voting_infra.demo", "--headless", *args, timeout=timeout, env=env)
+
+
+def log_of(child: Child) -> str:
+    """Return what a child has logged so far."""
+    return child.log_path.read_text(encoding="utf-8", errors="replace")
 
 
 class Output:

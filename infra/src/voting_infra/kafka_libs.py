@@ -127,5 +127,5 @@ def _ivy_jar() -> Path:
         raise KafkaLibsError("pyspark, whose wheel carries the resolver, is not installed")
     jars = sorted(Path(spec.origin).with_name("jars").glob("ivy-*.jar"))
     if not jars:
-        raise KafkaLibsError(f"there is no Ivy beside {spec.origin}; install pyspark 4.0")
+        raise KafkaLibsError(f"there is no Ivy beside {spec.origin}; install pyspark 4.3")
     return jars[-1]

@@ -9,11 +9,12 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message
 from structlog.testing import capture_logs
 
-from voting_consumer.batch import Batch, PartitionReader, generation_of
+from voting_consumer.batch import POLL_SECONDS, Batch, PartitionReader, generation_of
 from voting_consumer.validation import BallotRecord
 from voting_core.database.decisions import RecordRange
 from voting_core.exceptions import FatalError
 from voting_core.models import Coordinates
+from voting_core.service.outage import OutageLog
 
 
 @pytest.mark.parametrize("generation", [-1, 0, 7, 2**31 - 1])
@@ -78,20 +79,20 @@ class FakeConsumer:
 
     def __init__(self, *polls: Iterable[FakeMessage]) -> None:
         self.polls = list(polls)
-        self.limits: list[int] = []
+        self.polls_made: list[tuple[int, float]] = []
 
     def assign(self, partitions: Any) -> None:
         """Do nothing."""
 
-    def consume(self, limit: int, _: float) -> list[Message]:
+    def consume(self, limit: int, timeout: float) -> list[Message]:
         """Return the next messages."""
-        self.limits.append(limit)
+        self.polls_made.append((limit, timeout))
         return cast(list[Message], list(self.polls.pop(0)) if self.polls else [])
 
 
 def reader_of(*polls: Iterable[FakeMessage], batch_size: int = 1000) -> PartitionReader:
     """Return a reader of partitions 0 and 1 that receives these messages."""
-    reader = PartitionReader(cast(Consumer, FakeConsumer(*polls)), batch_size)
+    reader = PartitionReader(cast(Consumer, FakeConsumer(*polls)), batch_size, OutageLog("Kafka"))
     reader.assign("T", {0: 0, 1: 0})
     return reader
 
@@ -114,16 +115,26 @@ def test_a_record_keeps_its_coordinates_and_timestamp() -> None:
 def test_a_batch_is_bounded() -> None:
     """No more records are asked for than fit in the batch, and no more than 500 at a time."""
     consumer = FakeConsumer(
-        [FakeMessage(0, n) for n in range(500)], [FakeMessage(0, n) for n in range(500, 700)]
+        [FakeMessage(0, 0)],
+        [FakeMessage(0, n) for n in range(1, 501)],
+        [FakeMessage(0, n) for n in range(501, 700)],
     )
-    reader = PartitionReader(cast(Consumer, consumer), 700)
+    reader = PartitionReader(cast(Consumer, consumer), 700, OutageLog("Kafka"))
     assert len(reader.read()) == 700
-    assert consumer.limits == [500, 200]
+    assert consumer.polls_made == [(1, POLL_SECONDS), (500, 0), (199, 0)]
+
+
+def test_a_batch_does_not_wait_for_more_records() -> None:
+    """Only the first record is waited for; those that have arrived by then are in the batch."""
+    consumer = FakeConsumer([FakeMessage(0, 0)], [FakeMessage(0, 1), FakeMessage(1, 0)])
+    reader = PartitionReader(cast(Consumer, consumer), 700, OutageLog("Kafka"))
+    assert len(reader.read()) == 3
+    assert [timeout for _, timeout in consumer.polls_made] == [POLL_SECONDS, 0, 0]
 
 
 def test_a_reader_has_caught_up_at_the_end_of_every_partition() -> None:
     """One end is not enough, and a new record or another assignment resets it."""
-    reader = reader_of([event(END, 0)], [event(END, 1)], [FakeMessage(1)], [event(END, 1)])
+    reader = reader_of([event(END, 0)], [event(END, 1)], [FakeMessage(1)], [], [event(END, 1)])
     caught_up = []
     for _ in range(4):
         reader.read()
@@ -135,11 +146,12 @@ def test_a_reader_has_caught_up_at_the_end_of_every_partition() -> None:
 
 def test_a_reader_without_partitions_has_caught_up_once_it_has_joined() -> None:
     """A consumer to which the group assigns nothing may become idle, but not before it joined."""
-    reader = PartitionReader(cast(Consumer, FakeConsumer()), 1)
+    reader = PartitionReader(cast(Consumer, FakeConsumer()), 1, OutageLog("Kafka"))
     assert not reader.has_caught_up
-    reader.assign("T", {0: 0})
-    reader.unassign()
+    reader.assign("T", {})
     assert reader.has_caught_up
+    reader.unassign()
+    assert not reader.has_caught_up
 
 
 @pytest.mark.parametrize("code", [KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN])
@@ -148,7 +160,7 @@ def test_an_unavailable_broker_is_logged_and_not_fatal(code: int) -> None:
     with capture_logs() as logs:
         records = reader_of([FakeMessage(0, 1), event(code), FakeMessage(0, 2)]).read()
     assert [record.coordinates.offset for record in records] == [1, 2]
-    assert [log["log_level"] for log in logs] == ["warning"]
+    assert [log["event"] for log in logs] == ["unavailable", "available again"]
 
 
 def test_another_error_is_fatal() -> None:

@@ -1,9 +1,9 @@
 """Publishing a batch, by a producer whose calls fail or never return."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -11,15 +11,18 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from voting_consumer import publisher
 from voting_consumer.decisions import DecidedRange
-from voting_consumer.publisher import Publisher, TransactionAborted
+from voting_consumer.publisher import ProducerFenced, Publisher, TransactionAborted
+from voting_consumer.topic_guard import TopicGuard
 from voting_core.checkpoint import OutputPosition, PartitionCheckpoint, decode_checkpoint
 from voting_core.database.decisions import RecordRange
-from voting_core.exceptions import FatalError
+from voting_core.exceptions import FatalError, TopicRecreatedError
 from voting_core.models import Coordinates, Reason, Rejection, StoredVote, Vote
 from voting_core.service.settings import KafkaSettings
 
 RETRIABLE = KafkaError(KafkaError._TIMED_OUT, "try again", retriable=True)
 ABORTABLE = KafkaError(KafkaError._TRANSPORT, "start over", txn_requires_abort=True)
+OTHER = KafkaError(KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "not allowed")
+TRANSACTION = ["begin", "flush", "check", "offsets", "commit"]
 FENCED = KafkaError(KafkaError._FENCED, "another one took over", fatal=True)
 
 
@@ -32,12 +35,18 @@ class Broker:
         hangs: Whether the first producer never returns from sending offsets.
         calls: The names of the calls of each producer.
         produced: The topic, key and value of each record.
+        headers: The headers of each record.
+        recreated: Whether an output topic has been recreated.
+        stopping: Whether the process has to stop.
     """
 
     failures: dict[str, list[KafkaError]] = attrs.field(factory=dict)
     hangs: bool = False
     calls: list[list[str]] = attrs.field(factory=list)
     produced: list[tuple[str, bytes | str | None, bytes]] = attrs.field(factory=list)
+    headers: list[dict[str, str]] = attrs.field(factory=list)
+    recreated: bool = False
+    stopping: bool = False
     released: threading.Event = attrs.field(factory=threading.Event)
 
 
@@ -56,7 +65,7 @@ class FakeProducer:
             raise KafkaException(failures.pop(0))
         self.calls.append(name)
 
-    def init_transactions(self) -> None:
+    def init_transactions(self, timeout: float) -> None:
         """Record the call."""
         self._call("init")
 
@@ -64,9 +73,21 @@ class FakeProducer:
         """Record the call."""
         self._call("begin")
 
-    def produce(self, topic: str, value: bytes, key: bytes | str | None) -> None:
+    def produce(
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes | str | None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
         """Keep the record."""
         self.broker.produced.append((topic, key, value))
+        self.broker.headers.append(dict(headers))
+
+    def flush(self, timeout: float) -> int:
+        """Record the call."""
+        self._call("flush")
+        return 0
 
     def poll(self, timeout: float) -> int:
         """Do nothing."""
@@ -78,11 +99,11 @@ class FakeProducer:
             self.broker.released.wait(30)
         self._call("offsets")
 
-    def commit_transaction(self) -> None:
+    def commit_transaction(self, timeout: float) -> None:
         """Record the call."""
         self._call("commit")
 
-    def abort_transaction(self) -> None:
+    def abort_transaction(self, timeout: float) -> None:
         """Record the call."""
         self._call("abort")
 
@@ -102,15 +123,34 @@ def publish(subject: Publisher, *decisions: tuple[DecidedRange, PartitionCheckpo
     subject.publish(decisions, [TopicPartition("voters_topic", 0, 1)], b"metadata")
 
 
+class FakeGuard:
+    """Checks the output topics."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+
+    def check_outputs(self) -> None:
+        """Record the check with the calls of the producer."""
+        self.broker.calls[-1].append("check")
+        if self.broker.recreated:
+            raise TopicRecreatedError("votes_topic")
+
+
 def connect() -> Publisher:
     """A publisher."""
-    return Publisher(KafkaSettings("127.0.0.1:9"), "group-one")
+    broker = FakeProducer.broker
+    return Publisher(
+        KafkaSettings("127.0.0.1:9"),
+        "group-one",
+        cast(TopicGuard, FakeGuard(broker)),
+        lambda: broker.stopping,
+    )
 
 
 def test_a_batch_is_one_transaction(broker: Broker) -> None:
     """The offsets are sent after the records and before the commit."""
     publish(connect())
-    assert broker.calls == [["init", "begin", "offsets", "commit"]]
+    assert broker.calls == [["init", *TRANSACTION]]
 
 
 def test_an_output_topic_gets_only_the_decisions_that_it_lacks(broker: Broker) -> None:
@@ -131,7 +171,8 @@ def test_an_output_topic_gets_only_the_decisions_that_it_lacks(broker: Broker) -
         ("rejected_votes_topic", None),
         ("voting_progress", before.key),
     ]
-    assert decode_checkpoint(broker.produced[-1][2]) == before.advanced_to(9)
+    assert broker.headers == [{"topic_id": "V"}, {"topic_id": "R"}, {}]
+    assert decode_checkpoint(before.key, broker.produced[-1][2]) == before.advanced_to(9)
 
 
 @pytest.mark.parametrize("call", ["init", "begin", "offsets", "commit"])
@@ -139,16 +180,27 @@ def test_a_retriable_error_is_retried(broker: Broker, call: str) -> None:
     """Each call is made again until it succeeds."""
     broker.failures[call] = [RETRIABLE] * 3
     publish(connect())
-    assert broker.calls == [["init", "begin", "offsets", "commit"]]
+    assert broker.calls == [["init", *TRANSACTION]]
 
 
-def test_retrying_ends(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error that stays for a minute is fatal."""
+@pytest.mark.parametrize("call", ["begin", "offsets", "commit"])
+def test_a_stop_ends_the_retries(broker: Broker, call: str) -> None:
+    """An outage lasts as long as it lasts, but a process that has to stop does not wait."""
     subject = connect()
-    monkeypatch.setattr(publisher, "CALL_SECONDS", -1.0)
-    broker.failures["commit"] = [RETRIABLE]
-    with pytest.raises(FatalError, match="try again"):
+    broker.stopping = True
+    broker.failures[call] = [RETRIABLE] * 1000
+    with pytest.raises(TransactionAborted):
         publish(subject)
+    assert len(broker.failures[call]) == 999
+
+
+def test_nothing_is_committed_to_a_recreated_topic(broker: Broker) -> None:
+    """The ids are compared after every record is acknowledged and before the commit."""
+    subject = connect()
+    broker.recreated = True
+    with pytest.raises(TopicRecreatedError):
+        publish(subject)
+    assert broker.calls == [["init", "begin", "flush", "check", "abort"]]
 
 
 @pytest.mark.parametrize("call", ["offsets", "commit"])
@@ -161,22 +213,30 @@ def test_an_abortable_error_aborts_the_transaction(broker: Broker, call: str) ->
     publish(subject)
     (calls,) = broker.calls
     assert calls.count("commit") == 1
-    assert calls[-4:] == ["abort", "begin", "offsets", "commit"]
+    assert calls[-6:] == ["abort", *TRANSACTION]
 
 
 @pytest.mark.parametrize("call", ["begin", "offsets", "commit"])
-def test_a_fenced_producer_cannot_continue(broker: Broker, call: str) -> None:
-    """Another process of the same instance has taken over."""
+def test_a_fenced_producer_has_to_be_replaced(broker: Broker, call: str) -> None:
+    """Another process of the same instance has taken over, or Kafka has ended a transaction."""
+    subject = connect()
     broker.failures[call] = [FENCED]
-    with pytest.raises(FatalError, match="another one took over"):
-        publish(connect())
+    with pytest.raises(ProducerFenced, match="another one took over"):
+        publish(subject)
+    subject.reconnect()
+    publish(subject)
+    assert broker.calls[1] == ["init", *TRANSACTION]
 
 
-@pytest.mark.parametrize("error", [ABORTABLE, FENCED])
-def test_an_abort_that_fails_is_fatal(broker: Broker, error: KafkaError) -> None:
+@pytest.mark.parametrize(
+    ("error", "kind"), [(ABORTABLE, FatalError), (FENCED, ProducerFenced), (OTHER, FatalError)]
+)
+def test_an_abort_that_fails_ends_the_producer(
+    broker: Broker, error: KafkaError, kind: type[Exception]
+) -> None:
     """A producer in an unknown state is not used again."""
     broker.failures = {"commit": [ABORTABLE], "abort": [error]}
-    with pytest.raises(FatalError):
+    with pytest.raises(kind):
         publish(connect())
 
 
@@ -189,5 +249,5 @@ def test_a_producer_that_hangs_is_replaced(broker: Broker, monkeypatch: pytest.M
         publish(subject)
     publish(subject)
     first, second = broker.calls
-    assert first == ["init", "begin"]
-    assert second == ["init", "begin", "offsets", "commit"]
+    assert first == ["init", "begin", "flush", "check"]
+    assert second == ["init", *TRANSACTION]

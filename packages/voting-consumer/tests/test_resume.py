@@ -6,12 +6,11 @@ from typing import Any, cast
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from voting_consumer import resume
-from voting_consumer.resume import TopicIds, await_stable_offsets, resume_points
+from voting_consumer.resume import await_stable_offsets, resume_points
 from voting_core.checkpoint import OutputPosition, PartitionCheckpoint
 from voting_core.exceptions import FatalError
 
-IDS = TopicIds(voters="T", votes="V", rejected_votes="R")
+IDS = {"voters_topic": "T", "votes_topic": "V", "rejected_votes_topic": "R"}
 
 
 def test_resumes_at_the_checkpoint() -> None:
@@ -52,21 +51,37 @@ class FakeConsumer:
 UNSTABLE = KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT)
 
 
-def test_open_transactions_are_waited_for() -> None:
-    """Kafka refuses the offsets while a transaction of a former owner is open, or times out."""
-    timed_out = KafkaException(KafkaError(KafkaError._TIMED_OUT))
-    consumer = FakeConsumer(UNSTABLE, timed_out, None)
-    await_stable_offsets(cast(Consumer, consumer), [0, 1])
+def await_offsets(consumer: FakeConsumer, partitions: list[int], *, stopping: bool = False) -> None:
+    """Wait for stable offsets."""
+    await_stable_offsets(cast(Consumer, consumer), partitions, lambda: stopping)
+
+
+@pytest.mark.parametrize("code", [KafkaError._TIMED_OUT, KafkaError.NOT_COORDINATOR])
+def test_open_transactions_are_waited_for(code: int) -> None:
+    """Kafka refuses the offsets while a transaction of a former owner is open, or is away."""
+    consumer = FakeConsumer(UNSTABLE, KafkaException(KafkaError(code)), None)
+    await_offsets(consumer, [0, 1])
     assert consumer.answers == [None]
 
 
-def test_a_transaction_that_stays_open_is_fatal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It should have timed out long ago, so its outcome is unknown."""
-    monkeypatch.setattr(resume, "STABLE_SECONDS", -1.0)
-    with pytest.raises(FatalError, match="unstable"):
-        await_stable_offsets(cast(Consumer, FakeConsumer(UNSTABLE)), [0])
+@pytest.mark.parametrize(
+    "code", [KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART]
+)
+@pytest.mark.parametrize("kind", [KafkaException, lambda error: error])
+def test_an_error_that_does_not_pass_is_fatal_at_once(code: int, kind: Any) -> None:
+    """Repeating the request would be a busy loop."""
+    consumer = FakeConsumer(kind(KafkaError(code)), None)
+    with pytest.raises(FatalError, match="group's offsets"):
+        await_offsets(consumer, [0])
+    assert consumer.answers == [None]
+
+
+def test_a_stop_ends_the_wait() -> None:
+    """The transaction of another consumer may stay open for long."""
+    with pytest.raises(KafkaException):
+        await_offsets(FakeConsumer(UNSTABLE), [0], stopping=True)
 
 
 def test_without_partitions_nothing_is_waited_for() -> None:
     """A member without partitions does not ask for offsets."""
-    await_stable_offsets(cast(Consumer, FakeConsumer(UNSTABLE)), [])
+    await_offsets(FakeConsumer(UNSTABLE), [])

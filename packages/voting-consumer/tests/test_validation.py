@@ -5,6 +5,7 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from voting_consumer.validation import (
@@ -14,11 +15,14 @@ from voting_consumer.validation import (
     read_ballots,
     validate,
 )
+from voting_core.election import Election, ElectionMode
 from voting_core.models import Coordinates, Reason, RegisteredVoter, Rejection, Vote
 from voting_core.rules import ChoiceDraw, PollingHours
 
 NOON = int(datetime(2026, 11, 3, 12, 0, tzinfo=UTC).timestamp() * 1000)
-RULES = ElectionRules({"ada", "bob"}, ChoiceDraw.over(["ada", "bob"], "seed"))
+BEGAN = datetime(1, 1, 1, tzinfo=UTC)
+DRAW = ChoiceDraw.over(["ada", "bob"], "seed")
+RULES = ElectionRules({"ada", "bob"}, DRAW, BEGAN)
 REGISTER = {
     "v1": RegisteredVoter("v1", date(1980, 1, 1), "female", "Ohio"),
     "v2": RegisteredVoter("v2", date(2008, 11, 3), "male", "Iowa"),
@@ -41,7 +45,7 @@ def record(offset: int, voter_id: str = "v1", timestamp: int = NOON, **fields: A
 
 def decide(*records: BallotRecord, rules: ElectionRules = RULES) -> list[tuple[int, object]]:
     """Return the decision on each record, in offset order: the candidate or the reason."""
-    ballots, malformed = read_ballots(records)
+    ballots, malformed = read_ballots(records, rules.began_at)
     votes, rejections = validate(ballots, REGISTER, rules)
     decided: list[Vote | Rejection] = [*votes, *rejections, *malformed]
     return sorted(
@@ -51,7 +55,7 @@ def decide(*records: BallotRecord, rules: ElectionRules = RULES) -> list[tuple[i
 
 def test_age_and_location_come_from_the_register() -> None:
     """The age and location in the ballot's record are ignored."""
-    ballots, _ = read_ballots([record(7, choice="bob")])
+    ballots, _ = read_ballots([record(7, choice="bob")], BEGAN)
     votes, rejections = validate(ballots, REGISTER, RULES)
     assert rejections == []
     assert votes == [
@@ -69,7 +73,7 @@ def test_age_and_location_come_from_the_register() -> None:
 
 def test_a_ballot_without_choice_is_drawn() -> None:
     """The choice is drawn from the voter_id."""
-    assert decide(record(0)) == [(0, RULES.draw.choice("v1"))]
+    assert decide(record(0)) == [(0, DRAW.choice("v1"))]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ def between(opening: int, closing: int) -> ElectionRules:
     hours = PollingHours(
         noon + timedelta(milliseconds=opening), noon + timedelta(milliseconds=closing)
     )
-    return ElectionRules(RULES.candidate_ids, RULES.draw, hours)
+    return attrs.evolve(RULES, hours=hours)
 
 
 def test_only_ballots_cast_while_the_polls_are_open_count() -> None:
@@ -165,8 +169,40 @@ def test_a_duplicate_ballot_that_breaks_a_rule_is_rejected_for_that_rule() -> No
 
 def test_without_candidates_nothing_can_be_drawn() -> None:
     """Without candidates a ballot without a choice is rejected, and the count goes on."""
-    no_candidates = ElectionRules(set(), ChoiceDraw.over([], "seed"))
+    no_candidates = ElectionRules(set(), ChoiceDraw.over([], "seed"), BEGAN)
     assert decide(record(0), rules=no_candidates) == [(0, Reason.UNKNOWN_CANDIDATE)]
+
+
+def test_a_live_election_draws_no_choice() -> None:
+    """The reason comes after those of the voter, who is not in the register or too young."""
+    live = attrs.evolve(RULES, draw=None)
+    assert decide(record(0), record(1, "young"), record(2, choice="ada"), rules=live) == [
+        (0, Reason.NO_CHOICE),
+        (1, Reason.UNDERAGE),
+        (2, "ada"),
+    ]
+
+
+def test_a_timestamp_before_the_election_is_malformed() -> None:
+    """Seconds in place of milliseconds, for instance; the begin itself is in time."""
+    began = attrs.evolve(RULES, began_at=datetime(2026, 11, 3, 12, 0, tzinfo=UTC))
+    seconds = NOON // 1000
+    ballots = [
+        record(n, timestamp=t, choice="ada") for n, t in enumerate((seconds, NOON - 1, NOON))
+    ]
+    assert decide(*ballots, rules=began) == [
+        (0, Reason.MALFORMED),
+        (1, Reason.MALFORMED),
+        (2, "ada"),
+    ]
+
+
+def test_the_rules_are_those_of_the_election() -> None:
+    """A live election draws no choice; the candidates are those of the moment."""
+    election = Election(election_id="one", began_at=BEGAN)
+    assert ElectionRules.of(election, ["ada"]).draw == ChoiceDraw.over(["ada"], "voting")
+    live = attrs.evolve(election, mode=ElectionMode.LIVE)
+    assert ElectionRules.of(live, ["ada"]).draw is None
 
 
 def test_the_first_valid_ballot_of_a_voter_counts() -> None:
@@ -187,7 +223,7 @@ def test_the_first_valid_ballot_of_a_voter_counts() -> None:
 def test_a_rejection_keeps_evidence_of_bounded_size() -> None:
     """Size and digest are of the whole record; of its bytes the first 4 KiB are kept."""
     value = b"\x00\xff" * 5000
-    _, (rejection,) = read_ballots([BallotRecord(Coordinates("T", 0, 0), NOON, value)])
+    _, (rejection,) = read_ballots([BallotRecord(Coordinates("T", 0, 0), NOON, value)], BEGAN)
     assert (rejection.size, rejection.sha256, rejection.head) == (
         10_000,
         hashlib.sha256(value).digest(),

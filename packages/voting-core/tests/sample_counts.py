@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from voting_core.aggregates import RegressedTotal
+from voting_core.foreign import ForeignRecords
 from voting_core.operator.reconcile.aggregate_totals import (
     AggregateTotals,
     PartitionProgress,
@@ -41,4 +42,4 @@ def totals_of(
     """Return aggregates whose progress on one partition counts a number of votes."""
     partitions = {0: PartitionProgress(votes, votes, -1)} if votes else {}
     ends = {("aggregated_progress", 0): end}
-    return AggregateTotals(count, frozenset(), partitions, regressed, (), ends)
+    return AggregateTotals(count, frozenset(), partitions, regressed, ForeignRecords(), ends)

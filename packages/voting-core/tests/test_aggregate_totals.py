@@ -9,6 +9,8 @@ from sample_counts import COUNT, totals_of
 from voting_core.aggregates import RegressedTotal
 from voting_core.operator.reconcile.aggregate_totals import (
     AggregateTotals,
+    ProgressRecord,
+    certain_offsets,
     settled,
 )
 
@@ -82,3 +84,26 @@ def test_totals_are_complete_if_every_grouping_adds_up(change: dict[str, Any]) -
     """A single grouping that does not add up to the progress makes the totals incomplete."""
     assert totals_of(COUNT, 3).is_complete
     assert not totals_of(attrs.evolve(COUNT, **change), 3).is_complete
+
+
+def test_progress_with_a_successor_is_certain_after_a_while() -> None:
+    """Real-time mode may still be writing other totals of the votes counted last."""
+    progress = [
+        ProgressRecord(partition=0, last_offset=5, position=0, written_at=100.0),
+        ProgressRecord(partition=1, last_offset=7, position=1, written_at=101.0),
+        ProgressRecord(partition=0, last_offset=9, position=2, written_at=105.0),
+        ProgressRecord(partition=0, last_offset=12, position=3, written_at=112.0),
+        ProgressRecord(partition=0, last_offset=13, position=4, written_at=115.0),
+    ]
+    assert certain_offsets(progress) == {0: 9}
+    assert certain_offsets(progress[:3]) == {}
+
+
+def test_a_clock_that_is_ahead_makes_no_progress_of_another_partition_certain() -> None:
+    """Another executor may have written it."""
+    progress = [
+        ProgressRecord(partition=0, last_offset=5, position=0, written_at=100.0),
+        ProgressRecord(partition=0, last_offset=9, position=1, written_at=101.0),
+        ProgressRecord(partition=1, last_offset=7, position=2, written_at=900.0),
+    ]
+    assert certain_offsets(progress) == {}

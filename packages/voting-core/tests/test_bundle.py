@@ -1,11 +1,16 @@
-"""Writing a bundle's directory."""
+"""Writing a bundle's directory, and the form of its manifest."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
+from sample_bundle import CANVASS, REJECTED, coverage_of, sample_votes, totals_of
 
 from voting_core.exceptions import InputError
 from voting_core.operator.results.bundle import new_directory
+from voting_core.operator.results.manifest import FileEntry, build_manifest, encode_manifest
+
+DIGEST = "039d9482ce2afe83afe0659db5099a18a6c366bc27ec5bb65a46d880db0be32a"
 
 
 def names(directory: Path) -> list[str]:
@@ -66,3 +71,11 @@ def test_a_directory_created_meanwhile_is_not_replaced(tmp_path: Path) -> None:
         race()
     assert names(tmp_path) == ["out"]
     assert names(out) == ["theirs"]
+
+
+def test_the_form_of_a_manifest_never_changes() -> None:
+    """A published digest stays valid: every release writes a manifest as the same bytes."""
+    files = [FileEntry("results.csv", 900, "d0"), FileEntry("candidates.csv", 128, "c1")]
+    totals = totals_of(sample_votes(25))
+    content = encode_manifest(build_manifest(CANVASS, totals, REJECTED, coverage_of(25), files))
+    assert hashlib.sha256(content).hexdigest() == DIGEST

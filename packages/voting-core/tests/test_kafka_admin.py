@@ -16,6 +16,7 @@ from voting_core.kafka import (
     connect_admin,
     create_topics,
     delete_topics,
+    offset_ranges,
     topic_ids,
 )
 from voting_core.service.settings import KafkaSettings
@@ -90,6 +91,13 @@ def test_a_missing_topic_is_named() -> None:
     brokers = Brokers(refreshes=1, failure=KafkaError.UNKNOWN_TOPIC_OR_PART)
     with pytest.raises(TopicError, match="votes_topic does not exist; `voting init` creates it"):
         topic_ids(cast(AdminClient, brokers), [topics.VOTES])
+
+
+def test_a_missing_topic_has_no_offsets() -> None:
+    """A topic that is deleted while its offsets are asked for is named too."""
+    brokers = Brokers(refreshes=1, failure=KafkaError.UNKNOWN_TOPIC_OR_PART)
+    with pytest.raises(TopicError, match="votes_topic does not exist"):
+        offset_ranges(cast("AdminClient", brokers), topics.VOTES.name)
 
 
 @attrs.define

@@ -23,6 +23,10 @@ class FakeMessage:
     offset_: int
     error_: KafkaError | None = None
 
+    def topic(self) -> str:
+        """Return the topic."""
+        return "topic"
+
     def partition(self) -> int:
         """Return the partition."""
         return self.partition_
@@ -66,6 +70,8 @@ def read(
     consumer = FakeConsumer(list(polls))
     offsets = {partition: OffsetRange(*range_) for partition, range_ in ranges.items()}
     monkeypatch.setattr(reader, "offset_ranges", lambda *_: offsets)
+    by_topic = {("topic", partition): range_ for partition, range_ in offsets.items()}
+    monkeypatch.setattr(reader, "topic_offset_ranges", lambda *_: by_topic)
     monkeypatch.setattr(reader, "open_reader", lambda *_: consumer)
     try:
         messages: list[Any] = list(

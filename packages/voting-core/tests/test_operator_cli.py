@@ -59,15 +59,14 @@ def certified(monkeypatch: pytest.MonkeyPatch) -> list[ElectionOptions]:
     given: list[ElectionOptions] = []
 
     @contextmanager
-    def connected(_: object) -> Iterator[tuple[None, None]]:
-        yield None, None
+    def connected_election(_: object) -> Iterator[tuple[None, None, None]]:
+        yield None, None, None
 
     def refuse(*args: Any) -> None:
         given.append(args[3])
         raise RefusedError(["3 records wait", "Ohio: 1, 2"])
 
-    monkeypatch.setattr(certify_export, "connected", connected)
-    monkeypatch.setattr(certify_export, "check_schema", lambda _: None)
+    monkeypatch.setattr(certify_export, "connected_election", connected_election)
     monkeypatch.setattr(publish, "certify", refuse)
     return given
 

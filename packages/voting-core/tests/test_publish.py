@@ -12,7 +12,10 @@ import pytest
 from confluent_kafka.admin import AdminClient
 from sample_bundle import CANVASS, REJECTED, TOPIC, coverage_of, sample_votes, totals_of
 
+from voting_core.database.incidents import Incident, IncidentKind
 from voting_core.exceptions import FatalError
+from voting_core.foreign import ForeignRecord
+from voting_core.operator import evidence
 from voting_core.operator.reconcile import Difference, InFlight, Reconciliation
 from voting_core.operator.results import publish
 from voting_core.operator.results.bundle import Bundle
@@ -22,6 +25,7 @@ from voting_core.operator.results.model import LoggedVote, ResultsStatus
 from voting_core.operator.results.publish import ElectionOptions, certify, export
 from voting_core.operator.results.verify import verify_bundle
 from voting_core.operator.status import KafkaStatus
+from voting_core.operator.status.backlog import Backlog, PartitionBacklog
 from voting_core.operator.vote_counts import VoteCounts
 from voting_core.service.settings import KafkaSettings
 
@@ -56,7 +60,8 @@ def count_of(votes: list[LoggedVote]) -> VoteCounts:
 
 def status_of(votes: int, waiting: int = 0) -> KafkaStatus:
     """Return the state of Kafka when a number of the sample's votes is counted."""
-    return KafkaStatus(waiting, coverage_of(votes), None)
+    backlog = Backlog((PartitionBacklog(0, waiting, 0.0),) if waiting else ())
+    return KafkaStatus(coverage=coverage_of(votes), undecided=backlog)
 
 
 @attrs.define
@@ -66,11 +71,15 @@ class System:
     Attributes:
         states: The state of Kafka, when it is read first and second.
         votes: The table of votes.
+        incidents: The unresolved incidents.
+        recorded: The topics with an incident that was recorded.
         found: The outcome of a reconciliation.
     """
 
     states: list[KafkaStatus] = attrs.field(factory=lambda: [status_of(25), status_of(25)])
     votes: list[LoggedVote] = attrs.field(factory=sample_votes)
+    incidents: list[Incident] = attrs.field(factory=list)
+    recorded: list[str] = attrs.field(factory=list)
     found: Reconciliation = attrs.field(
         factory=lambda: Reconciliation(
             records=25,
@@ -120,6 +129,11 @@ def system(monkeypatch: pytest.MonkeyPatch) -> System:
     monkeypatch.setattr(publish, "reconcile", lambda *_: system.found)
     monkeypatch.setattr(publish, "open_snapshot", system.snapshot)
     monkeypatch.setattr(publish, "stored_votes", lambda _: len(system.votes))
+    monkeypatch.setattr(evidence, "select_number", lambda *_: len(system.votes))
+    monkeypatch.setattr(
+        evidence, "record_incident", lambda _, kind, topic, detail: system.recorded.append(topic)
+    )
+    monkeypatch.setattr(publish, "unresolved_incidents", lambda _: system.incidents)
     return system
 
 
@@ -167,7 +181,7 @@ def untallied_later(system: System) -> None:
 def advanced(system: System) -> None:
     """Let a record be rejected during the reconciliation."""
     coverage = attrs.evolve(coverage_of(25), next_offsets={(TOPIC, 0): 15})
-    system.states[1] = KafkaStatus(0, coverage, None)
+    system.states[1] = KafkaStatus(coverage=coverage)
 
 
 def replaced(system: System) -> None:
@@ -177,9 +191,36 @@ def replaced(system: System) -> None:
     system.votes = other
 
 
+def held_back(system: System) -> None:
+    """Let a transaction of another client be open."""
+    system.states[0] = attrs.evolve(status_of(25), held_back=(("voters_topic", 0),))
+
+
+def forged(system: System) -> None:
+    """Let another client write a total."""
+    topic = "aggregated_votes_per_candidate"
+    system.states[0] = attrs.evolve(status_of(25), sums={topic: 1_000})
+
+
+def foreign(system: System) -> None:
+    """Let another client write a record that is no vote."""
+    system.states[0].foreign.add(ForeignRecord("votes_topic", 1, 17, "not JSON"))
+
+
+def incident(system: System) -> None:
+    """Let the evidence of an earlier total remain, which is no longer on its topic."""
+    system.incidents.append(
+        Incident(3, CANVASS.created, IncidentKind.UNPROVEN_TOTALS, "a_topic", "1,000 votes of 25")
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
+        (held_back, "open transaction"),
+        (forged, "add up to 1,000 votes, PostgreSQL has 25"),
+        (foreign, r"did not write: 1 on votes_topic, first 1@17"),
+        (incident, "incident 3 is unresolved"),
         (waiting, "7 records of voters_topic wait"),
         (untallied, "aggregates count 24 votes, the database has 25"),
         (disagreeing, "votes: 25 in postgres, 25 in votes_topic, 24 in aggregates"),
@@ -197,6 +238,14 @@ def test_certification_is_refused(
     with pytest.raises(RefusedError, match=reason):
         system.run(certify, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_forged_total_is_recorded(system: System, tmp_path: Path) -> None:
+    """Compaction removes it from its topic, but not from the incidents."""
+    forged(system)
+    with pytest.raises(RefusedError):
+        system.run(certify, tmp_path / "out")
+    assert system.recorded == ["aggregated_votes_per_candidate"]
 
 
 def test_the_number_of_reasons_is_limited(system: System, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
+import attrs
 import pytest
 
 from voting_core.exceptions import SerializationError
@@ -18,6 +19,7 @@ from voting_core.models import (
     Voter,
 )
 from voting_core.serialization import (
+    MAX_DEPTH,
     MAX_VOTER_BYTES,
     compound_key,
     decode_voter,
@@ -49,6 +51,27 @@ def test_a_voter_is_decoded_as_it_was_encoded() -> None:
     assert decode_voter(encode_voter(VOTER)) == VOTER
 
 
+def test_a_record_has_every_field_of_a_voter() -> None:
+    """A field that is added to the voter is sent, too."""
+    named = json.loads(encode_voter(VOTER))
+    assert set(named) == {field.name for field in attrs.fields(Voter)}
+
+
+@pytest.mark.parametrize("callers", [0, 400])
+def test_the_limit_of_nesting_is_that_of_every_caller(callers: int) -> None:
+    """Whatever its own depth: all services must find the same records malformed."""
+
+    def decode(depth: int, calls: int = callers) -> Voter:
+        return decode(depth, calls - 1) if calls else decode_voter(nested(depth))
+
+    def nested(depth: int) -> bytes:
+        return changed(shoe_size="?").replace(b'"?"', b"[" * depth + b'"[\\"["' + b"]" * depth)
+
+    assert decode(MAX_DEPTH - 1) == VOTER
+    with pytest.raises(SerializationError, match="nested deeper than 200"):
+        decode(MAX_DEPTH)
+
+
 def test_a_missing_choice_is_omitted() -> None:
     """A voter without a choice has no field for it, not a null."""
     without = Voter("v1", "N", date(1980, 1, 1), "f", Address("Ohio"))
@@ -67,28 +90,32 @@ def test_unknown_fields_are_ignored() -> None:
         (None, "no value"),
         (b"", "not JSON"),
         (b"\xff\xfe", "not JSON"),
-        (b"[]", "expected an object, found a list"),
-        (b"null", "expected an object, found nothing"),
+        (b"[]", "expected `object`, got `array`"),
+        (b"null", "expected `object`, got `null`"),
         (b'{"a":' * 5000, "not JSON"),
         (b" " * (MAX_VOTER_BYTES + 1), "oversized"),
         (b"{}", "voter_id: required, but missing"),
-        (changed(voter_id=7), "voter_id: expected a text, found a number"),
+        (changed(voter_id=7), "voter_id: expected `str`, got `int`"),
         (changed(voter_id=""), "voter_id: must not be empty"),
         (changed(voter_id="  "), "voter_id: must not be empty"),
         (changed(voter_id="x" * 257), "voter_id: longer than 256"),
         (changed(voter_id="a\0b"), "voter_id: a NUL"),
-        (changed(voter_name=None), "voter_name: expected a text, found nothing"),
+        (changed(address={"state": "S", "city": "a\0b"}), "address.city: a NUL"),
+        (changed(voter_name=None), "voter_name: expected `str`, got `null`"),
         (changed(gender=""), "gender: must not be empty"),
-        (changed(date_of_birth="29.2.1980"), "date_of_birth: expected a date"),
-        (changed(date_of_birth="1981-02-29"), "date_of_birth: day"),
-        (changed(address="Ohio"), "address: expected an object, found a text"),
+        (changed(date_of_birth="29.2.1980"), "date_of_birth: expected a date as YYYY-MM-DD"),
+        (changed(date_of_birth="1981-02-29"), "date_of_birth: expected a date as YYYY-MM-DD"),
+        (changed(address="Ohio"), "address: expected `object`, got `str`"),
         (changed(address={}), "address.state: required, but missing"),
         (changed(address={"state": ""}), "address.state: must not be empty"),
-        (changed(registered_age=True), "registered_age: expected a whole number"),
-        (changed(registered_age=44.0), "registered_age: expected a whole number"),
-        (changed(choice=["ada"]), "choice: expected a text, found a list"),
+        (changed(registered_age=True), "registered_age: expected `int | null`, got `bool`"),
+        (changed(registered_age=44.0), "registered_age: expected `int | null`, got `float`"),
+        (changed(registered_age=10**30), "registered_age: expected at most"),
+        (changed(choice=["ada"]), "choice: expected `str | null`, got `array`"),
         (changed(choice=""), "choice: must not be empty"),
         (encode_voter(VOTER).replace(b"44", b"NaN"), "not JSON"),
+        (changed(shoe_size="?").replace(b"?", b"\xff"), "not JSON"),
+        (changed(shoe_size="?").replace(b"?", rb"\ud800"), "not JSON"),
     ],
 )
 def test_an_error_names_the_first_invalid_field(record: bytes | None, message: str) -> None:
@@ -105,7 +132,7 @@ def test_an_error_names_the_first_invalid_field(record: bytes | None, message: s
         ({"candidate_id": " "}, "candidate_id: must not be empty"),
         ({"candidate_id": "x" * 257}, "candidate_id: longer than 256"),
         ({"candidate_name": ""}, "candidate_name: must not be empty"),
-        ({"candidate_name": 7}, "candidate_name: expected a text, found a number"),
+        ({"candidate_name": 7}, "candidate_name: expected `str`, got `int`"),
         ({"biography": "a\0b"}, "biography: a NUL"),
     ],
 )

@@ -13,16 +13,15 @@ from voting_dashboard.view_model import Candidate, VoterRegister, VoteTotals
 def totals() -> VoteTotals:
     """Three candidates, two locations, 60 votes."""
     return VoteTotals(
-        candidates=(
-            Candidate("c1", "Ada", "Unity", 20),
-            Candidate("c2", "Ben", "Reform", 30),
-            Candidate("c3", "Cleo", "Green", 10),
-        ),
-        votes_by_location={"North": 40, "South": 20},
-        votes_by_location_and_candidate={
+        votes={
             "North": {"c1": 10, "c2": 25, "c3": 5},
             "South": {"c1": 10, "c2": 5, "c3": 5},
         },
+        candidates=(
+            Candidate("c1", "Ada", "Unity", 0),
+            Candidate("c2", "Ben", "Reform", 0),
+            Candidate("c3", "Cleo", "Green", 0),
+        ),
         newest=datetime(2026, 11, 22, 11, 39, tzinfo=UTC),
     )
 

@@ -1,9 +1,11 @@
 """Tests of the command: its exit codes and messages."""
 
+import http.client
 import os
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +17,9 @@ EXIT_CODES = [(signal.SIGTERM, 0), (signal.SIGINT, 130)]
 COMMAND = "from voting_dashboard.cli import main; main()"
 
 WITHOUT_SERVICES = """
+import io
 from voting_dashboard import cli, service
-service.connect_admin = lambda *_: None
-service.connect = lambda *_, **__: open("/dev/null")
+service.open_stores = lambda *_: io.BytesIO()
 cli.main()
 """
 
@@ -25,11 +27,11 @@ CONNECTING = """
 import threading
 from voting_dashboard import cli, service
 
-def connect_admin(settings):
+def open_stores(*_):
     print("connecting", flush=True)
     threading.Event().wait()
 
-service.connect_admin = connect_admin
+service.open_stores = open_stores
 cli.main()
 """
 
@@ -46,9 +48,9 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def running(script: str, port: int) -> Iterator[subprocess.Popen[str]]:
+def running(script: str, port: int, *args: str) -> Iterator[subprocess.Popen[str]]:
     """Run a script with the options of the command, and end it."""
-    options = ["--port", str(port), "--kafka-bootstrap-servers", "127.0.0.1:1"]
+    options = ["--port", str(port), "--kafka-bootstrap-servers", "127.0.0.1:1", *args]
     with subprocess.Popen(
         [sys.executable, "-c", script, *options],
         stdout=subprocess.PIPE,
@@ -101,7 +103,14 @@ def test_port_out_of_range() -> None:
 def test_help_names_the_variables() -> None:
     """Every option has an environment variable, and the default URL is not shown."""
     shown = "".join(run("--help").stdout.split())
-    for name in ("DASHBOARD_HOST", "DASHBOARD_PORT", "KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL"):
+    for name in (
+        "DASHBOARD_HOST",
+        "DASHBOARD_PORT",
+        "DASHBOARD_BASE_PATH",
+        "DASHBOARD_ORIGIN",
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "DATABASE_URL",
+    ):
         assert f"VOTING_{name}" in shown
     assert "postgres@" not in shown
 
@@ -115,6 +124,46 @@ def test_serves_until_stopped(free_port: int, signum: signal.Signals, code: int)
             assert response.status == 200
         process.send_signal(signum)
         assert process.wait(10) == code
+
+
+def test_base_path(free_port: int) -> None:
+    """The page is served below the base path, which the printed URL has, and only there."""
+    address = f"http://127.0.0.1:{free_port}"
+    with running(WITHOUT_SERVICES, free_port, "--base-path", "/count") as process:
+        assert read_line(process) == f"The dashboard is at {address}/count\n"
+        for path in ("/count", "/count/", "/count/_stcore/health"):
+            with urllib.request.urlopen(f"{address}{path}", timeout=10) as response:
+                assert response.status == 200
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("results.example.org", "https://results.example.org", 101),
+        ("127.0.0.1:{port}", "https://results.example.org", 101),
+        ("127.0.0.1:{port}", "https://elsewhere.example.org", 403),
+    ],
+    ids=["the proxy keeps the Host header", "it does not", "another site"],
+)
+def test_websocket_origins(free_port: int, host: str, origin: str, status: int) -> None:
+    """WebSockets of the page's origin are accepted behind any proxy, others are refused."""
+    options = ("--base-path=count", "--origin=https://results.example.org")
+    with running(WITHOUT_SERVICES, free_port, *options) as process:
+        read_line(process)
+        connection = http.client.HTTPConnection("127.0.0.1", free_port, timeout=10)
+        headers = {
+            "Host": host.format(port=free_port),
+            "Origin": origin,
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }
+        connection.request("GET", "/count/_stcore/stream", headers=headers)
+        assert connection.getresponse().status == status
+        connection.close()
 
 
 @pytest.mark.parametrize(("signum", "code"), EXIT_CODES)

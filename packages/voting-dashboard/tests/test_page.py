@@ -13,6 +13,7 @@ from voting_dashboard.settings import DashboardSettings, PageSettings
 from voting_dashboard.view_model import (
     Candidate,
     Location,
+    Problem,
     Results,
     Snapshot,
     VoterRegister,
@@ -119,14 +120,19 @@ def test_charts(show: Show, counted: Snapshot) -> None:
 
 
 def test_outage(show: Show, counted: Snapshot) -> None:
-    """Each problem has a warning, above the last results."""
-    app = show(attrs.evolve(counted, kafka_problem="no broker", database_problem="refused"))
-    assert [warning.value.split(":")[0] for warning in app.warning] == [
-        "The results are not being updated\\",
-        "The voter register is not being updated\\",
-    ]
+    """A problem has a warning, above the last results."""
+    app = show(attrs.evolve(counted, problem=Problem.KAFKA))
+    (warning,) = app.warning
+    assert warning.value.startswith("The results are not being updated")
     assert "<b>Not up to date</b>" in written(app)
     assert metrics(app)["Votes counted"] == "60"
+
+
+def test_counting_behind(show: Show, counted: Snapshot) -> None:
+    """A count that lags behind is not called live."""
+    app = show(attrs.evolve(counted, behind=7))
+    assert app.warning[0].value == "Counting is 7 votes behind."
+    assert "<b>Live</b>" not in written(app)
 
 
 def test_before_the_topics_are_read(show: Show) -> None:
@@ -134,7 +140,7 @@ def test_before_the_topics_are_read(show: Show) -> None:
     app = show(Snapshot())
     assert app.title[0].value == "Loading results"
     assert set(metrics(app).values()) == {"–", "No leader yet"}
-    app = show(Snapshot(kafka_problem="topic votes_topic does not exist"))
+    app = show(Snapshot(problem=Problem.ELECTION))
     assert app.title[0].value == "Results unavailable"
 
 

@@ -21,3 +21,18 @@ def test_page_url() -> None:
     assert page_url(PageSettings()) == "http://127.0.0.1:8501"
     assert page_url(PageSettings(host="0.0.0.0", port=80)) == "http://localhost:80"
     assert page_url(PageSettings(host="::1")) == "http://[::1]:8501"
+    assert page_url(PageSettings(base_path="/a/count/")) == "http://127.0.0.1:8501/a/count"
+
+
+@pytest.mark.parametrize("path", ["a b", "a//b", "ä", "a?b", "http://x"])
+def test_base_path_that_is_none(path: str) -> None:
+    """A base path that no URL can have is refused."""
+    with pytest.raises(ValueError, match=r"base_path: .* is not a path"):
+        PageSettings(base_path=path)
+
+
+@pytest.mark.parametrize("origin", ["results.example.org", "https://x/count", "https://x/", "x:"])
+def test_origin_that_is_none(origin: str) -> None:
+    """An origin has a scheme and a host, and no path."""
+    with pytest.raises(ValueError, match=r"origin: .* is not an origin"):
+        PageSettings(origin=origin)

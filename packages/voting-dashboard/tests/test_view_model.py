@@ -7,12 +7,9 @@ import attrs
 
 from voting_core.aggregates import AggregateView
 from voting_core.serialization import compound_key
-from voting_core.topics import (
-    TURNOUT_BY_LOCATION,
-    VOTES_PER_CANDIDATE,
-    VOTES_PER_CANDIDATE_BY_LOCATION,
-)
+from voting_core.topics import VOTES_PER_CANDIDATE, VOTES_PER_CANDIDATE_BY_LOCATION
 from voting_dashboard.view_model import (
+    AcceptedVotes,
     Candidate,
     Results,
     VoterRegister,
@@ -24,14 +21,12 @@ from voting_dashboard.view_model import (
 NEWEST = datetime(2026, 11, 22, 11, 39, tzinfo=UTC)
 
 
-def test_totals_of_each_topic() -> None:
-    """The totals come from three topics, with each candidate's name and party."""
+def test_votes_come_from_one_aggregate() -> None:
+    """All votes are those of candidate and location; the other topic gives names and parties."""
     view = AggregateView("t1")
-    votes_topic = {"votes_topic_id": "t1"}
     candidate = {"candidate_id": "c1", "candidate_name": "Ada", "party_affiliation": "Unity"}
     records = [
         (VOTES_PER_CANDIDATE, b"c1", {**candidate, "total_votes": 7}),
-        (TURNOUT_BY_LOCATION, b"North", {"state": "North", "total_votes": 6}),
         (
             VOTES_PER_CANDIDATE_BY_LOCATION,
             compound_key("North", "c1"),
@@ -39,9 +34,29 @@ def test_totals_of_each_topic() -> None:
         ),
     ]
     for topic, key, value in records:
-        view.apply(topic.name, key, json.dumps({**value, **votes_topic}).encode())
-    assert vote_totals(view, NEWEST) == VoteTotals(
-        (Candidate("c1", "Ada", "Unity", 7),), {"North": 6}, {"North": {"c1": 5}}, NEWEST
+        view.apply(topic.name, key, json.dumps({**value, "votes_topic_id": "t1"}).encode())
+    totals = vote_totals(view, NEWEST)
+    assert totals == VoteTotals({"North": {"c1": 5}}, (Candidate("c1", "Ada", "Unity", 0),), NEWEST)
+    assert totals.sum == 5
+
+
+def test_all_figures_agree(totals: VoteTotals, register: VoterRegister) -> None:
+    """The votes of all candidates and those of all locations have the same sum."""
+    results = election_results(totals, register)
+    assert sum(location.votes for location in results.locations) == results.votes == totals.sum
+
+
+def test_names_are_those_of_the_register() -> None:
+    """A candidate that the register lacks has the name that the totals give it, or its id."""
+    totals = VoteTotals(
+        votes={"North": {"c1": 3, "c2": 2, "c3": 1}},
+        candidates=(Candidate("c1", "Forged", "None", 0), Candidate("c2", "Ben", "Reform", 0)),
+    )
+    register = VoterRegister({}, (Candidate("c1", "Ada", "Unity", 0),))
+    assert election_results(totals, register).candidates == (
+        Candidate("c1", "Ada", "Unity", 3),
+        Candidate("c2", "Ben", "Reform", 2),
+        Candidate("c3", "c3", "", 1),
     )
 
 
@@ -73,11 +88,7 @@ def test_results_by_location(totals: VoteTotals, register: VoterRegister) -> Non
 
 def test_a_tie_has_several_leaders(totals: VoteTotals) -> None:
     """Candidates in a tie lead together, in the election and in a location."""
-    level = attrs.evolve(
-        totals,
-        candidates=tuple(attrs.evolve(c, votes=20) for c in totals.candidates[:2]),
-        votes_by_location_and_candidate={"North": {"c1": 9, "c2": 9, "c3": 1}},
-    )
+    level = attrs.evolve(totals, votes={"North": {"c1": 9, "c2": 9, "c3": 1}})
     results = election_results(level, None)
     assert [c.name for c in results.leading] == ["Ada", "Ben"]
     assert results.locations[0].leading == ("Ada", "Ben")
@@ -98,8 +109,37 @@ def test_unknown_register(totals: VoteTotals) -> None:
     assert {location.turnout for location in results.locations} == {None}
 
 
-def test_register_older_than_the_totals(totals: VoteTotals) -> None:
-    """A register older than the totals has at least as many voters as there are votes."""
+def test_the_register_is_shown_as_it_is(totals: VoteTotals) -> None:
+    """A register with fewer voters than votes is not raised: the turnout exceeds 100 %."""
     results = election_results(totals, VoterRegister({"North": 12}))
-    assert [location.registered for location in results.locations] == [40, 20]
-    assert results.registered == 60
+    north, south = results.locations
+    assert (north.registered, north.turnout) == (12, 40 / 12)
+    assert (south.registered, south.turnout) == (0, None)
+    assert (results.registered, results.turnout) == (12, 5.0)
+
+
+def test_behind_within_the_usual_lag() -> None:
+    """Votes accepted less than the usual lag ago do not have to be counted yet."""
+    accepted = AcceptedVotes(60)
+    accepted.add(0, 100)
+    assert accepted.behind(0) == 0
+    accepted.add(59, 500)
+    assert accepted.behind(0) == 0
+
+
+def test_behind_after_the_usual_lag() -> None:
+    """Votes accepted longer ago must be counted; otherwise all that are not counted are behind."""
+    accepted = AcceptedVotes(60)
+    for moment, votes in ((0, 100), (30, 200), (60, 300), (100, 400)):
+        accepted.add(moment, votes)
+    assert accepted.behind(200) == 0
+    assert accepted.behind(199) == 201
+
+
+def test_behind_keeps_few_numbers() -> None:
+    """Only the numbers within the usual lag are kept, and the newest one before it."""
+    accepted = AcceptedVotes(60)
+    for moment in range(10_000):
+        accepted.add(moment, moment)
+    assert len(accepted._counts) == 61
+    assert accepted.behind(9_938) == 61

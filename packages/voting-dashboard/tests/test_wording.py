@@ -7,6 +7,7 @@ import pytest
 
 from voting_dashboard.view_model import (
     Candidate,
+    Problem,
     Results,
     Snapshot,
     VoterRegister,
@@ -90,7 +91,7 @@ def test_headline_before_the_first_vote(register: VoterRegister) -> None:
 def test_headline_before_the_topics_are_read() -> None:
     """Until the topics are read no number is taken for the result."""
     assert headline(Snapshot()) == "Loading results"
-    assert headline(Snapshot(kafka_problem="no broker")) == "Results unavailable"
+    assert headline(Snapshot(problem=Problem.KAFKA)) == "Results unavailable"
 
 
 def test_one_vote() -> None:
@@ -99,17 +100,48 @@ def test_one_vote() -> None:
 
 
 def test_problems() -> None:
-    """Each problem is one line, with the time of the results that are shown."""
-    good = Snapshot(newest=NOW)
-    assert problems(good) == []
-    both = attrs.evolve(good, kafka_problem="no broker at k:1", database_problem="refused")
-    kafka, database = problems(both)
-    assert kafka == (
-        "The results are not being updated: no broker at k:1. "
+    """A problem is one line, with the time at which the shown results were proven."""
+    assert problems(Snapshot(newest=NOW)) == []
+    (line,) = problems(Snapshot(problem=Problem.KAFKA, as_of=NOW))
+    assert line == (
+        "The results are not being updated: Kafka is unreachable. "
         "The results below are as of 22 November 2026, 12:00:00 UTC."
     )
-    assert database == "The voter register is not being updated: refused."
-    assert "no results to show" in problems(Snapshot(kafka_problem="x"))[0]
+    assert "no results to show" in problems(Snapshot(problem=Problem.KAFKA))[0]
+
+
+def test_a_problem_of_the_register() -> None:
+    """It is named while the results are updated; otherwise nothing below is up to date anyway."""
+    register = Snapshot(register_problem=Problem.DATABASE, as_of=NOW)
+    assert problems(register) == [
+        "The voter register is not being updated: the database is unavailable."
+    ]
+    assert len(problems(attrs.evolve(register, problem=Problem.DATABASE))) == 1
+
+
+def test_unproven_results_are_frozen() -> None:
+    """The page says that figures above the accepted votes were found, and what it shows."""
+    frozen = Snapshot(problem=Problem.UNPROVEN, as_of=NOW)
+    (line,) = problems(frozen)
+    assert line == (
+        "The results are frozen: figures above the number of accepted votes were found, and an "
+        "incident is recorded. The results below are as of 22 November 2026, 12:00:00 UTC."
+    )
+    unrecorded = attrs.evolve(frozen, problem=Problem.UNPROVEN_NOT_RECORDED)
+    assert "incident" not in problems(unrecorded)[0]
+
+
+@pytest.mark.parametrize("problem", list(Problem))
+def test_every_problem_has_a_text(problem: Problem) -> None:
+    """Each problem has a line for the results and one for the register."""
+    assert problems(Snapshot(problem=problem))
+    assert problems(Snapshot(register_problem=problem))
+
+
+def test_behind() -> None:
+    """A count that lags behind is named, unless a problem explains it."""
+    assert problems(Snapshot(behind=1200)) == ["Counting is 1,200 votes behind."]
+    assert len(problems(Snapshot(behind=1, problem=Problem.KAFKA))) == 1
 
 
 def test_escape_markdown() -> None:

@@ -1,6 +1,7 @@
 """The run, from the source to the register and to Kafka."""
 
 import signal
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import count, islice
@@ -258,15 +259,53 @@ def test_the_heartbeat_is_updated_with_each_batch(tmp_path: Path) -> None:
     heartbeat = tmp_path / "heartbeat"
     updated: list[bool] = []
 
-    def voters() -> Iterator[Registration]:
-        for number in range(3):
+    class Watched(FakeStores):
+        def add_voters(self, voters: Sequence[Voter]) -> None:
             updated.append(heartbeat.exists())
             heartbeat.unlink(missing_ok=True)
-            yield registration(number)
 
-    run(ListSource(voters()), FakeStores(), heartbeat=heartbeat, batch_size=1)
+    source = ListSource([registration(number) for number in range(3)])
+    run(source, Watched(), heartbeat=heartbeat, batch_size=1)
     assert updated == [False, True, True]
     assert heartbeat.exists()
+
+
+def test_the_next_batch_is_made_while_one_is_delivered() -> None:
+    """The source yields the next batch, and not more, before the first one is registered."""
+    taken, next_is_made = [], threading.Event()
+
+    def voters() -> Iterator[Registration]:
+        for number in range(6):
+            taken.append(number)
+            if number == 3:
+                next_is_made.set()
+            yield registration(number)
+
+    class Slow(FakeStores):
+        def add_voters(self, voters: Sequence[Voter]) -> None:
+            if not self.events[-1:] or self.events[-1][0] == "candidates":
+                assert next_is_made.wait(10)
+                assert taken == [0, 1, 2, 3]
+            super().add_voters(voters)
+
+    stores = Slow()
+    totals, _ = run(ListSource(voters()), stores)
+    assert [v.voter_id for v in stores.sent] == [f"v{n}" for n in range(6)]
+    assert totals.sent == 6
+
+
+def test_a_batch_is_delivered_even_if_the_source_fails() -> None:
+    """What was taken from the source before its error is registered and sent."""
+
+    def failing() -> Iterator[Registration]:
+        yield registration(0)
+        yield registration(1)
+        raise UnreachableError("the API is gone")
+
+    stores = FakeStores()
+    with pytest.raises(UnreachableError, match="API"):
+        run(ListSource(failing()), stores)
+    assert stores.events[-2:] == [("send", ("v0", "v1")), ("flush", ())]
 
 
 def test_batch_is_bounded_both_ways() -> None:

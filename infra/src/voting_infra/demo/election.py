@@ -23,6 +23,7 @@ from voting_core.service.files import write_json
 from voting_core.service.progress_bar import show_progress
 from voting_core.service.settings import DatabaseSettings, KafkaSettings
 from voting_infra.demo.services import DemoOptions, Services
+from voting_infra.demo.stall import STALL_SECONDS, StallTimer
 from voting_infra.demo.summary import PhaseClock, print_summary, summarize
 from voting_infra.logs import new_log_directory, tail
 from voting_infra.ports import free_ports
@@ -31,7 +32,6 @@ from voting_infra.stack import open_stack
 from voting_infra.supervisor import Supervisor
 
 POLL_SECONDS = 0.5
-STALL_SECONDS = 180.0
 # On its first run the stream records an archive when it ends, which takes some ten seconds.
 STOP_SECONDS = 90.0
 
@@ -62,7 +62,7 @@ class _Election:
             self.admin = connect_admin(self.kafka)
             database = DatabaseSettings(SecretStr(stack.database_url))
             self.conn = contexts.enter_context(connect(database))
-            set_up_election(self.admin, self.conn)
+            set_up_election(self.kafka, self.admin, self.conn)
         # Of their own, so that the services end before what they work on.
         self._supervisor = contexts.enter_context(Supervisor(logs))
         services = Services(stack, self._supervisor.make_directory("demo"))
@@ -104,15 +104,14 @@ class _Election:
         Raises:
             ElectionFailed: As `pause`, or nothing has changed for three minutes.
         """
-        last: object = None
-        changed = time.monotonic()
+        timer = StallTimer()
         while True:
             status, votes = kafka_status(self.kafka, self.admin), stored_votes(self.conn)
+            in_flight = bool(status.in_flight_reasons(votes))
             sent = self.producer.returncode == 0
-            yield status, sent and not status.in_flight_reasons(votes)
-            if (status, votes, sent) != last:
-                last, changed = (status, votes, sent), time.monotonic()
-            elif time.monotonic() - changed > STALL_SECONDS:
+            yield status, sent and not in_flight
+            # Once everything is sent, the demo must end in any case.
+            if timer.is_stalled((status, votes, sent), in_flight=in_flight or sent):
                 raise ElectionFailed(
                     f"nothing has changed for {STALL_SECONDS:.0f} s: {status.waiting:,} records "
                     f"wait, {status.tallied:,} votes are tallied; the services' logs are in "

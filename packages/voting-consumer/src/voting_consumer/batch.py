@@ -5,17 +5,18 @@ from collections.abc import Mapping
 
 import attrs
 import structlog
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from voting_consumer.validation import BallotRecord
 from voting_core import topics
 from voting_core.database.decisions import RecordRange
 from voting_core.exceptions import FatalError
-from voting_core.kafka import position
+from voting_core.kafka import is_unavailable, position
 from voting_core.models import Coordinates
+from voting_core.service.outage import OutageLog
 
 POLL_SECONDS = 0.1
-"""Time to wait for more records before deciding on those that have arrived."""
+"""Time to wait for the first record of a batch."""
 
 POLL_RECORDS = 500
 BATCH_BYTES = 32 * 1024 * 1024
@@ -68,14 +69,16 @@ def generation_of(group_metadata: bytes) -> int:
 class PartitionReader:
     """Reads the records of the assigned partitions of `voters_topic`."""
 
-    def __init__(self, consumer: Consumer, batch_size: int) -> None:
+    def __init__(self, consumer: Consumer, batch_size: int, outage: OutageLog) -> None:
         """Wait for the first assignment.
 
         Args:
             consumer: Reports the end of a partition as an event.
             batch_size: Maximum number of records to read at a time.
+            outage: Logs the outages of Kafka.
         """
         self._consumer = consumer
+        self._outage = outage
         self._batch_size = batch_size
         self._topic_id = ""
         self._assigned: frozenset[int] | None = None
@@ -96,11 +99,14 @@ class PartitionReader:
         )
 
     def unassign(self) -> None:
-        """Record that the partitions were revoked."""
-        self._assigned = frozenset()
+        """Record that the partitions were revoked; an assignment follows, perhaps an empty one."""
+        self._assigned = None
 
     def read(self) -> list[BallotRecord]:
-        """Return the next records; some may be of partitions that were revoked during the call.
+        """Return the records that have arrived, after a wait for the first one.
+
+        More arrive while a batch is decided, so the batches grow with the load. Some records may be
+        of partitions that were revoked during the call.
 
         Raises:
             FatalError: The topic cannot be read.
@@ -108,14 +114,15 @@ class PartitionReader:
         records: list[BallotRecord] = []
         size = 0
         while len(records) < self._batch_size and size < BATCH_BYTES:
-            limit = min(POLL_RECORDS, self._batch_size - len(records))
-            messages = self._consumer.consume(limit, POLL_SECONDS)
+            # `consume` waits until it has as many messages as asked for.
+            limit = min(POLL_RECORDS, self._batch_size - len(records)) if records else 1
+            messages = self._consumer.consume(limit, 0 if records else POLL_SECONDS)
             for message in messages:
                 record = self._record_of(message)
                 if record is not None:
                     records.append(record)
                     size += len(record.value or b"")
-            if len(messages) < limit:
+            if not messages or not records:
                 break
         return records
 
@@ -127,6 +134,7 @@ class PartitionReader:
             return None
         partition, offset = position(message)
         self._at_end.discard(partition)
+        self._outage.recovered()
         _, timestamp = message.timestamp()
         return BallotRecord(
             Coordinates(self._topic_id, partition, offset), timestamp, message.value()
@@ -135,11 +143,10 @@ class PartitionReader:
     def _handle_event(self, message: Message, error: KafkaError) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
             self._at_end.add(position(message)[0])
-        elif error.retriable() or error.code() in (
-            KafkaError._MAX_POLL_EXCEEDED,
-            KafkaError._TRANSPORT,
-            KafkaError._ALL_BROKERS_DOWN,
-        ):
-            log.warning("Kafka unavailable", error=error.str())
+            self._outage.recovered()
+        elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
+            log.warning("left the group: a batch took too long", error=error.str())
+        elif is_unavailable(KafkaException(error)):
+            self._outage.failed(KafkaException(error))
         else:
             raise FatalError(f"cannot read {topics.VOTERS.name}: {error.str()}")

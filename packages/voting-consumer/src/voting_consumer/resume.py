@@ -1,56 +1,39 @@
 """Where to resume: `voting_progress` records which decisions are on the output topics."""
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-import attrs
 import structlog
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from voting_core import topics
 from voting_core.checkpoint import OutputPosition, PartitionCheckpoint
 from voting_core.exceptions import FatalError
-from voting_core.kafka import topic_ids
+from voting_core.kafka import is_unavailable
+from voting_core.service.outage import OutageLog, retry_until_available
 
-ATTEMPT_SECONDS = 15.0
-
-STABLE_SECONDS = 60.0
-"""Longer than any transaction of a consumer can stay open."""
+ATTEMPT_SECONDS = 2.0
 
 log = structlog.get_logger()
 
 
-@attrs.frozen
-class TopicIds:
-    """The ids of the input topic and the output topics."""
-
-    voters: str
-    votes: str
-    rejected_votes: str
-
-
-def find_topic_ids(admin: AdminClient) -> TopicIds:
-    """Return the current ids.
-
-    Raises:
-        TopicError: A topic does not exist.
-    """
-    wanted = (topics.VOTERS, topics.VOTES, topics.REJECTED_VOTES)
-    ids = topic_ids(admin, wanted)
-    return TopicIds(*(ids[topic.name] for topic in wanted))
-
-
 def resume_points(
-    partitions: Iterable[int], recorded: Mapping[int, PartitionCheckpoint], ids: TopicIds
+    partitions: Iterable[int],
+    recorded: Mapping[int, PartitionCheckpoint],
+    topic_ids: Mapping[str, str],
 ) -> dict[int, PartitionCheckpoint]:
     """Return the checkpoint of each partition for the present topics.
 
     Without a recorded checkpoint both output topics start at offset 0. A recreated output topic
     has another id and is empty: it starts at offset 0 too, and the other one does not.
+
+    Args:
+        partitions: The partitions of `voters_topic`.
+        recorded: The last checkpoint of each partition that has one.
+        topic_ids: The present ids of `voters_topic` and of the output topics, by name.
     """
 
-    def present(output: OutputPosition | None, topic_id: str) -> OutputPosition:
+    def present(output: OutputPosition | None, topic: topics.TopicSpec) -> OutputPosition:
+        topic_id = topic_ids[topic.name]
         if output is not None and output.topic_id == topic_id:
             return output
         return OutputPosition(topic_id, 0)
@@ -59,32 +42,66 @@ def resume_points(
     for partition in partitions:
         last = recorded.get(partition)
         points[partition] = PartitionCheckpoint(
-            voters_topic_id=ids.voters,
+            voters_topic_id=topic_ids[topics.VOTERS.name],
             partition=partition,
-            votes=present(last.votes if last else None, ids.votes),
-            rejected_votes=present(last.rejected_votes if last else None, ids.rejected_votes),
+            votes=present(last.votes if last else None, topics.VOTES),
+            rejected_votes=present(last.rejected_votes if last else None, topics.REJECTED_VOTES),
         )
     return points
 
 
-def await_stable_offsets(consumer: Consumer, partitions: Iterable[int]) -> None:
+def await_stable_offsets(
+    consumer: Consumer, partitions: Iterable[int], should_stop: Callable[[], bool]
+) -> None:
     """Wait until no transaction of a former owner of the partitions is open.
 
     The consumer must be a `read_committed` member of the group.
 
     Raises:
-        FatalError: One is still open after a minute, although its timeout is shorter.
+        FatalError: The group's offsets cannot be read, for instance without authorization.
+        KafkaException: A stop was requested meanwhile.
     """
     offsets = [TopicPartition(topics.VOTERS.name, partition) for partition in partitions]
-    deadline = time.monotonic() + STABLE_SECONDS
-    while offsets:
-        try:
-            answers = consumer.committed(offsets, timeout=ATTEMPT_SECONDS)
-            errors = [answer.error for answer in answers if answer.error is not None]
-        except KafkaException as error:
-            errors = [error.args[0]]
-        if not errors:
-            return
-        if time.monotonic() > deadline:
-            raise FatalError(f"the group's offsets stay unstable: {errors[0].str()}")
-        log.info("waiting for stable offsets", error=errors[0].str())
+    if not offsets:
+        return
+
+    def read_offsets() -> None:
+        for answer in consumer.committed(offsets, timeout=ATTEMPT_SECONDS):
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+
+    try:
+        retry_until_available(
+            read_offsets,
+            retry_on=_may_become_stable,
+            outage=OutageLog("the group's stable offsets"),
+            should_stop=should_stop,
+        )
+    except KafkaException as error:
+        if _may_become_stable(error):
+            raise
+        raise FatalError(
+            f"cannot read the group's offsets of {topics.VOTERS.name}: {error.args[0].str()}"
+        ) from error
+
+
+def _may_become_stable(error: Exception) -> bool:
+    if isinstance(error, KafkaException):
+        reason = error.args[0]
+        # Some topic errors are retriable in librdkafka, but only an operator can end them.
+        if reason.code() in _PERMANENT:
+            return False
+        return reason.code() == KafkaError.UNSTABLE_OFFSET_COMMIT or is_unavailable(error)
+    return False
+
+
+_PERMANENT = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.UNKNOWN_TOPIC_ID,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+    }
+)

@@ -25,7 +25,10 @@ class ConsumerSettings:
     draw: DrawSettings = ts.option(factory=DrawSettings)
     polls: PollSettings = ts.option(factory=PollSettings)
     log: LogSettings = ts.option(factory=LogSettings)
-    group: str = ts.option(default="voting-consumer", help="Kafka consumer group.")
+    group: str = ts.option(
+        default="voting-consumer",
+        help="Kafka consumer group, the same for all consumers of the election.",
+    )
     instance: str = ts.option(
         factory=socket.gethostname,
         help="Name of this instance: the same after a restart, and unique within the group; the "

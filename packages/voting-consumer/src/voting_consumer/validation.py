@@ -2,13 +2,15 @@
 
 A ballot that breaks several rules is rejected for the first of them in this order:
 
-1. `malformed`: the voter or the time cannot be read, so no other rule can be checked.
+1. `malformed`: the voter or the time cannot be read, or the time is before the election, so no
+   other rule can be checked.
 2. `outside_hours`: by the record's own timestamp, for every sender. A record that arrives while the
    polls are closed is not a ballot, so its reason must not reveal who is registered or has voted.
 3. `unregistered`: age and location come from the register, so the voter must be in it.
 4. `underage`: eligibility comes before the choice.
-5. `unknown_candidate`: the last rule that concerns this ballot alone.
-6. `already_voted`: last, so that only a ballot that would have counted uses up the vote.
+5. `no_choice`: in a live election, which draws none.
+6. `unknown_candidate`: the last rule that concerns this ballot alone.
+7. `already_voted`: last, so that only a ballot that would have counted uses up the vote.
 
 All functions are pure: none reads a clock, a database or a topic.
 """
@@ -19,9 +21,10 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 
+from voting_core.election import Election
 from voting_core.exceptions import SerializationError
 from voting_core.models import Coordinates, Reason, RegisteredVoter, Rejection, Vote
-from voting_core.rules import VOTING_AGE, ChoiceDraw, PollingHours, age_on
+from voting_core.rules import VOTING_AGE, ChoiceDraw, PollingHours, age_on, begin_violation
 from voting_core.serialization import decode_voter
 
 HEAD_BYTES = 4096
@@ -59,9 +62,10 @@ class BallotRecord:
 
 @attrs.frozen
 class Ballot:
-    """A well-formed record: the voter and, if the record has one, the choice."""
+    """A well-formed record: when and by whom it was cast and, if the record has one, the choice."""
 
     record: BallotRecord
+    time: datetime
     voter_id: str
     choice: str | None
 
@@ -72,29 +76,47 @@ class ElectionRules:
 
     Attributes:
         candidate_ids: The registered candidates.
-        draw: Draws the choice for a ballot without one.
+        draw: Draws the choice for a ballot without one; None if it is rejected.
+        began_at: A ballot with an earlier timestamp is malformed.
         hours: When ballots count, by their records' timestamps.
+        voting_age: Minimum age in completed years.
     """
 
     candidate_ids: Collection[str]
-    draw: ChoiceDraw
+    draw: ChoiceDraw | None
+    began_at: datetime
     hours: PollingHours = attrs.field(factory=PollingHours)
+    voting_age: int = VOTING_AGE
+
+    @classmethod
+    def of(cls, election: Election, candidate_ids: Collection[str]) -> "ElectionRules":
+        """Return the rules of an election with these candidates."""
+        rules = election.rules
+        draw = None
+        if not election.is_live:
+            draw = ChoiceDraw.over(candidate_ids, rules.draw_seed, rules.draw_weights)
+        return cls(candidate_ids, draw, election.began_at, rules.hours, rules.voting_age)
 
 
-def read_ballots(records: Iterable[BallotRecord]) -> tuple[list[Ballot], list[Rejection]]:
+def read_ballots(
+    records: Iterable[BallotRecord], began_at: datetime
+) -> tuple[list[Ballot], list[Rejection]]:
     """Return the ballots in well-formed records, and the rejections of the malformed ones.
 
-    Both lists are in the order of the records.
+    A record with a timestamp before the election began is malformed. Both lists are in the order of
+    the records.
     """
     ballots, malformed = [], []
     for record in records:
         try:
-            record.time  # noqa: B018 - raises if the time cannot be stored
+            time = record.time
+            if violation := begin_violation(time, began_at):
+                raise SerializationError(violation)
             voter = decode_voter(record.value)
         except (SerializationError, ValueError) as error:
             malformed.append(reject(record, None, Reason.MALFORMED, str(error)))
         else:
-            ballots.append(Ballot(record, voter.voter_id, voter.choice))
+            ballots.append(Ballot(record, time, voter.voter_id, voter.choice))
     return ballots, malformed
 
 
@@ -128,17 +150,23 @@ def _validate_one(
     def rejected(reason: Reason, detail: str) -> Rejection:
         return reject(ballot.record, ballot.voter_id, reason, detail)
 
-    time = ballot.record.time
+    time = ballot.time
     if violation := rules.hours.violation(time):
         return rejected(Reason.OUTSIDE_HOURS, violation)
     if voter is None:
         return rejected(Reason.UNREGISTERED, "not in the register")
     age = age_on(voter.date_of_birth, time.date())
-    if age < VOTING_AGE:
-        return rejected(Reason.UNDERAGE, f"{age} years old on {time.date()}, not {VOTING_AGE}")
-    if ballot.choice is None and not rules.draw.candidate_ids:
-        return rejected(Reason.UNKNOWN_CANDIDATE, "no choice, and no candidate to draw")
-    choice = ballot.choice or rules.draw.choice(ballot.voter_id)
+    if age < rules.voting_age:
+        return rejected(
+            Reason.UNDERAGE, f"{age} years old on {time.date()}, not {rules.voting_age}"
+        )
+    choice = ballot.choice
+    if choice is None:
+        if rules.draw is None:
+            return rejected(Reason.NO_CHOICE, "no choice, and a live election draws none")
+        if not rules.draw.candidate_ids:
+            return rejected(Reason.UNKNOWN_CANDIDATE, "no choice, and no candidate to draw")
+        choice = rules.draw.choice(ballot.voter_id)
     if choice not in rules.candidate_ids:
         return rejected(Reason.UNKNOWN_CANDIDATE, f"{choice!r} is no candidate")
     return Vote(

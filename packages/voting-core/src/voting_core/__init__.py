@@ -4,26 +4,38 @@ The names below are the domain, which performs no I/O:
 
 * `models`, `rules`: candidates, voters, votes and rejections; age, polling hours, the draw
 * `topics`, `serialization`: the topics and the JSON of their records
+* `election`: the identity that Kafka and PostgreSQL share, and the rules
 * `checkpoint`, `aggregates`: how far decisions are published; the totals of each topic
+* `foreign`: records that the services did not write
 * `exceptions`: errors and their exit codes
 
 I/O is in sub-packages, each of which names its own public API:
 
-* `kafka`: client configuration, administration, reader, producer
-* `database`: connections, retries, migrations, `voter_register`, `decisions`
-* `service`: settings, command line, logging, signals, heartbeat, files, progress bar
+* `kafka`: client configuration, administration, groups, reader, producer
+* `database`: connections, retries, migrations, `voter_register`, `decisions`, `incidents`
+* `service`: settings, command line, the check of the election, outages, logging, signals,
+  heartbeat, files, progress bar
 * `operator`: the command `voting`; no service imports it
 """
 
-from voting_core.aggregates import AGGREGATE_FIELDS, AggregateView, RegressedTotal, check_total
+from voting_core.aggregates import (
+    AGGREGATE_FIELDS,
+    AggregateView,
+    RegressedTotal,
+    check_total,
+    unproven_sums,
+)
 from voting_core.checkpoint import (
     OutputPosition,
     PartitionCheckpoint,
+    PublishedCheckpoints,
+    collect_checkpoints,
     decode_checkpoint,
     encode_checkpoint,
-    latest_checkpoints,
 )
+from voting_core.election import Election, ElectionMode, VotingRules
 from voting_core.exceptions import (
+    ElectionError,
     FatalError,
     InputError,
     JavaError,
@@ -48,6 +60,7 @@ from voting_core.rules import VOTING_AGE, ChoiceDraw, PollingHours, age_band, ag
 from voting_core.serialization import (
     MAX_VOTER_BYTES,
     compound_key,
+    decode_json,
     decode_object,
     decode_voter,
     encode_rejection,
@@ -70,12 +83,16 @@ __all__ = [
     "Candidate",
     "ChoiceDraw",
     "Coordinates",
+    "Election",
+    "ElectionError",
+    "ElectionMode",
     "FatalError",
     "InputError",
     "JavaError",
     "OutputPosition",
     "PartitionCheckpoint",
     "PollingHours",
+    "PublishedCheckpoints",
     "Reason",
     "RegressedTotal",
     "Rejection",
@@ -89,11 +106,14 @@ __all__ = [
     "Vote",
     "Voter",
     "VotingError",
+    "VotingRules",
     "age_band",
     "age_on",
     "check_total",
+    "collect_checkpoints",
     "compound_key",
     "decode_checkpoint",
+    "decode_json",
     "decode_object",
     "decode_voter",
     "encode_checkpoint",
@@ -101,7 +121,7 @@ __all__ = [
     "encode_vote",
     "encode_voter",
     "iso_utc",
-    "latest_checkpoints",
     "read_candidate",
     "read_voter",
+    "unproven_sums",
 ]

@@ -77,6 +77,7 @@ class Reason(enum.StrEnum):
     MALFORMED = "malformed"
     UNREGISTERED = "unregistered"
     UNDERAGE = "underage"
+    NO_CHOICE = "no_choice"
     UNKNOWN_CANDIDATE = "unknown_candidate"
     ALREADY_VOTED = "already_voted"
     OUTSIDE_HOURS = "outside_hours"

@@ -32,6 +32,13 @@ def age_band(age: int) -> str:
     return f"{low}-{low + 9}"
 
 
+def begin_violation(time: datetime, began_at: datetime) -> str | None:
+    """Return why a ballot with an (aware) timestamp is not of the election, or None if it is."""
+    if time < began_at:
+        return f"the timestamp {time.isoformat()} is before the election, {began_at.isoformat()}"
+    return None
+
+
 @attrs.frozen
 class PollingHours:
     """When ballots may be cast; a limit that is not set does not apply.

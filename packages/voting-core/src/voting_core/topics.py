@@ -34,6 +34,7 @@ class TopicSpec:
         return self.config is _LOG
 
 
+VOTING_ELECTION = TopicSpec("voting_election", _COMPACTED, partitions=1)
 VOTERS = TopicSpec("voters_topic", _LOG)
 VOTES = TopicSpec("votes_topic", _LOG)
 REJECTED_VOTES = TopicSpec("rejected_votes_topic", _LOG)
@@ -55,4 +56,14 @@ AGGREGATES = (
     VOTES_OVER_TIME,
     AGGREGATED_PROGRESS,
 )
-ALL_TOPICS = (VOTERS, VOTES, REJECTED_VOTES, VOTING_PROGRESS, *AGGREGATES)
+REGISTERED_TOPICS = (VOTERS, VOTES, REJECTED_VOTES, VOTING_PROGRESS, *AGGREGATES)
+"""The topics whose ids belong to the election's identity."""
+
+ALL_TOPICS = (VOTING_ELECTION, *REGISTERED_TOPICS)
+
+TOPIC_ID_HEADER = "topic_id"
+"""The header of each published decision: the id of the topic that it was written to.
+
+A record without it, or with the id of another topic, was not written by the consumer for this
+topic.
+"""

@@ -15,13 +15,11 @@ import streamlit as st
 from streamlit.web import bootstrap
 from streamlit.web.server import Server
 
-from voting_core.database import connect
 from voting_core.exceptions import InputError
-from voting_core.kafka import connect_admin
 from voting_core.service.signals import StopSignal
 from voting_dashboard.reader import Reader
 from voting_dashboard.settings import DashboardSettings, PageSettings
-from voting_dashboard.sources import DatabaseRegisterSource, KafkaAggregateSource
+from voting_dashboard.sources import StoresRegisterSource, StoresTotalsSource, open_stores
 
 SHUTDOWN_TIMEOUT = 3.0
 """Maximum wait for open connections to close, in seconds."""
@@ -54,9 +52,10 @@ def current_settings() -> DashboardSettings:
 @st.cache_resource(show_spinner=False, on_release=Reader.stop)
 def shared_reader() -> Reader:
     """Return the reader that all visitors share; the first call starts it."""
+    stores = partial(open_stores, _settings.kafka, _settings.database)
     reader = Reader(
-        partial(KafkaAggregateSource, _settings.kafka),
-        partial(DatabaseRegisterSource, _settings.database),
+        lambda: StoresTotalsSource(stores()),
+        lambda: StoresRegisterSource(stores()),
     )
     reader.start()
     return reader
@@ -65,19 +64,19 @@ def shared_reader() -> Reader:
 def page_url(settings: PageSettings) -> str:
     """Return the URL at which a browser on this machine opens the page."""
     host = {"0.0.0.0": "localhost", "::": "localhost"}.get(settings.host, settings.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    return "/".join(filter(None, (address, settings.base_path)))
 
 
 def check_environment(settings: DashboardSettings) -> None:
-    """Check that the port is free and that Kafka and PostgreSQL are reachable.
+    """Check that the port is free and that Kafka and PostgreSQL hold one election.
 
     Raises:
         InputError: The page cannot be served at this address.
-        UnreachableError: Kafka or PostgreSQL is unreachable.
+        SetupError: Kafka or PostgreSQL is unreachable, or they do not hold one election.
     """
     check_port(settings.dashboard)
-    connect_admin(settings.kafka)
-    connect(settings.database, application="voting-dashboard").close()
+    open_stores(settings.kafka, settings.database).close()
 
 
 def check_port(settings: PageSettings) -> None:
@@ -109,6 +108,8 @@ def serve(page: Path, settings: DashboardSettings, stop: StopSignal) -> None:
         {
             "server_address": settings.dashboard.host,
             "server_port": settings.dashboard.port,
+            "server_baseUrlPath": settings.dashboard.base_path,
+            "server_corsAllowedOrigins": list(filter(None, [settings.dashboard.origin])),
             # Otherwise Streamlit opens a browser and asks for the user's e-mail address.
             "server_headless": True,
             "server_fileWatcherType": "none",

@@ -3,10 +3,24 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from voting_dashboard.view_model import Results, Snapshot
+from voting_dashboard.view_model import Problem, Results, Snapshot
 
 UNKNOWN = "–"
 """Shown in place of an unknown value."""
+
+_EXCESS = "figures above the number of accepted votes were found"
+
+# For visitors: addresses, topics and ids are in the log.
+_REASONS = {
+    Problem.KAFKA: "Kafka is unreachable",
+    Problem.DATABASE: "the database is unavailable",
+    Problem.STALLED: "the count does not respond",
+    Problem.ELECTION: "the count and the database are not of one election",
+    Problem.UNPROVEN: f"{_EXCESS}, and an incident is recorded",
+    Problem.UNPROVEN_NOT_RECORDED: _EXCESS,
+    Problem.UNEXPECTED: "an unexpected error occurred",
+}
+_UNPROVEN = (Problem.UNPROVEN, Problem.UNPROVEN_NOT_RECORDED)
 
 
 def number(value: int | None) -> str:
@@ -52,7 +66,7 @@ def headline(snapshot: Snapshot) -> str:
     """Return the headline: the leader, or why there is none."""
     results = snapshot.results
     if not (snapshot.caught_up or results.votes):
-        return "Results unavailable" if snapshot.kafka_problem else "Loading results"
+        return "Results unavailable" if snapshot.problem else "Loading results"
     leading = [candidate.name for candidate in results.leading]
     if not leading:
         return "No votes counted yet"
@@ -82,16 +96,18 @@ def summary(results: Results) -> str:
 
 def problems(snapshot: Snapshot) -> list[str]:
     """Return a line for each problem that keeps the page from being up to date."""
+    problem, register_problem = snapshot.problem, snapshot.register_problem
+    if problem is not None:
+        last = "There are no results to show."
+        if snapshot.as_of is not None:
+            last = f"The results below are as of {_timestamp(snapshot.as_of)}."
+        frozen = "frozen" if problem in _UNPROVEN else "not being updated"
+        return [f"The results are {frozen}: {_REASONS[problem]}. {last}"]
     lines = []
-    if snapshot.kafka_problem is not None:
-        last = (
-            f"The results below are as of {_timestamp(snapshot.newest)}."
-            if snapshot.newest is not None
-            else "There are no results to show."
-        )
-        lines.append(f"The results are not being updated: {snapshot.kafka_problem}. {last}")
-    if snapshot.database_problem is not None:
-        lines.append(f"The voter register is not being updated: {snapshot.database_problem}.")
+    if snapshot.behind:
+        lines.append(f"Counting is {_votes(snapshot.behind)} behind.")
+    if register_problem is not None:
+        lines.append(f"The voter register is not being updated: {_REASONS[register_problem]}.")
     return lines
 
 

@@ -1,19 +1,24 @@
 """The service: checks everything, then registers the voters and sends the ballots."""
 
+import gc
 import logging
 from contextlib import ExitStack, closing
 
 import structlog
+from confluent_kafka.admin import AdminClient
 
-from voting_core.exceptions import InputError
-from voting_core.kafka import ReliableProducer, check_topics, connect_admin
+from voting_core.election import Election
+from voting_core.exceptions import ElectionError, InputError
+from voting_core.kafka import check_topics, connect_admin
 from voting_core.service.files import check_writable, write_json
 from voting_core.service.health import Heartbeat
+from voting_core.service.identity import check_rule_options, read_checked_election
 from voting_core.service.logging import configure_logging
 from voting_core.service.progress_bar import show_progress
 from voting_core.service.signals import StopRequested, StopSignal
 from voting_core.topics import VOTERS
-from voting_producer.pipeline import VoterRegister, register_candidates, send_voters
+from voting_producer.checked_producer import CheckedProducer
+from voting_producer.pipeline import BallotProducer, VoterRegister, register_candidates, send_voters
 from voting_producer.report import build_report
 from voting_producer.settings import ProducerSettings
 from voting_producer.shards import Shard
@@ -53,13 +58,18 @@ def run(settings: ProducerSettings) -> int:
                 source = resources.enter_context(closing(make_source(settings)))
                 heartbeat = Heartbeat(settings.heartbeat)
                 source.prepare()
-                check_topics(connect_admin(settings.kafka), [VOTERS])
+                admin = connect_admin(settings.kafka)
+                check_topics(admin, [VOTERS])
+                election = _check_election(settings, admin)
         except StopRequested:
             log.warning("stopped before the first voter")
             return stop.exit_code
-        register = PostgresVoterRegister(settings.database, should_stop=lambda: stop.requested)
+        register = PostgresVoterRegister(
+            settings.database, election, should_stop=lambda: stop.requested
+        )
         resources.enter_context(closing(register))
-        return _send(settings, source, register, stop, heartbeat)
+        ballots = CheckedProducer(settings.kafka, admin, election, lambda: stop.requested)
+        return _send(settings, election, source, register, ballots, stop, heartbeat)
 
 
 def make_source(settings: ProducerSettings) -> Source:
@@ -84,24 +94,50 @@ def make_source(settings: ProducerSettings) -> Source:
     return RandomUserSource(api, voters, settings.page_size, shard)
 
 
+def _check_election(settings: ProducerSettings, admin: AdminClient) -> Election:
+    """Return the election, which must be a rehearsal.
+
+    Raises:
+        ElectionError: It is live, or Kafka and PostgreSQL belong to different elections.
+        InputError: The draw of the settings is not that of the election.
+    """
+    election = read_checked_election(
+        settings.kafka, settings.database, admin, application="voting-producer"
+    )
+    if election.is_live:
+        raise ElectionError(
+            f"election {election} is live, and this command invents voters and ballots: rehearse "
+            "with another database and another Kafka cluster"
+        )
+    check_rule_options(election, settings.draw)
+    return election
+
+
 def _send(
     settings: ProducerSettings,
+    election: Election,
     source: Source,
     register: VoterRegister,
+    ballots: BallotProducer,
     stop: StopSignal,
     heartbeat: Heartbeat,
 ) -> int:
     totals = register_candidates(
-        source, register, draw_seed=settings.draw.seed, weights=settings.draw.weights
+        source,
+        register,
+        draw_seed=election.rules.draw_seed,
+        weights=election.rules.draw_weights,
     )
     if not source.expected:
         log.warning("no ballots to send: the scale is too large, or there are too many slices")
+    # Nothing that is loaded by now is garbage: without it, each collection is shorter.
+    gc.freeze()
     log.info("started", ballots=source.expected, candidates=len(totals.candidates))
     with show_progress("sending", "ballots", source.expected) as progress:
         times = send_voters(
             source,
             register,
-            ReliableProducer(settings.kafka),
+            ballots,
             totals,
             throttle=Throttle(settings.rate or None),
             stop=stop,

@@ -22,7 +22,7 @@ def _slice(_: object, attribute: "attrs.Attribute[str]", value: str) -> None:
 class ProducerSettings:
     """Settings of `voting-producer run`.
 
-    The draw is the consumer's; the report needs its settings to compute the expected totals.
+    The draw is the election's; the report computes the expected totals with it.
     """
 
     source: SourceName | None = ts.option(

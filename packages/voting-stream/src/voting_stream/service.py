@@ -1,23 +1,38 @@
-"""The service: starts Spark, runs the streaming query and follows its progress."""
+"""The service: checks the election, starts Spark, and counts until it is stopped."""
 
 import os
+import time
 
 import structlog
-from pyspark.errors import StreamingQueryException
+from confluent_kafka.admin import AdminClient
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
-from pyspark.sql.streaming import StreamingQuery
 
 from voting_core import topics
-from voting_core.exceptions import FatalError
-from voting_core.kafka import check_topics, connect_admin, topic_ids
+from voting_core.election import Election
+from voting_core.exceptions import FatalError, one_line
+from voting_core.kafka import check_topics, connect_admin, offset_ranges
+from voting_core.service.class_archive import ClassArchive
 from voting_core.service.health import Heartbeat
+from voting_core.service.identity import read_checked_election
 from voting_core.service.java import find_java
 from voting_core.service.logging import configure_logging
 from voting_core.service.signals import StopSignal
-from voting_stream.class_archive import find_archive, record_archive
-from voting_stream.query import start_query
-from voting_stream.session import checkpoint_path, is_submitted, lock_checkpoint, start_session
-from voting_stream.settings import StreamSettings
+from voting_stream.class_archive import find_archive, keep_archive
+from voting_stream.count import Count
+from voting_stream.session import (
+    checkpoint_path,
+    is_submitted,
+    lock_checkpoint,
+    start_session,
+    stop_session,
+)
+from voting_stream.settings import REAL_TIME, StreamSettings
+from voting_stream.slots import check_slots
+
+SIGNAL_SECONDS = 2.0
+"""How much later than Java this process may handle a signal that both received."""
 
 log = structlog.get_logger()
 
@@ -26,77 +41,77 @@ def run(settings: StreamSettings) -> None:
     """Keep the aggregate topics up to date until SIGTERM or SIGINT.
 
     Raises:
-        VotingError: Java, Kafka or its topics are not as needed, or the query has failed.
+        VotingError: Java, Kafka, PostgreSQL or their contents are not as needed, a topic was
+            recreated, or the query has failed.
     """
     configure_logging(settings.log, "voting-stream")
     stop = StopSignal()
     with stop.handle():
         heartbeat = Heartbeat(settings.heartbeat)
         java = find_java(os.environ)
-        votes_topic_id = _find_votes_topic(settings)
+        admin = connect_admin(settings.kafka)
+        check_topics(admin, (topics.VOTES, *topics.AGGREGATES))
+        election = read_checked_election(
+            settings.kafka, settings.database, admin, application="voting-stream"
+        )
+        partitions = len(offset_ranges(admin, topics.VOTES.name))
         archive = None
         if settings.class_archives is not None and not is_submitted(os.environ):
             archive = find_archive(settings.class_archives, java, settings.kafka_package)
         # A signal does not interrupt the start: PySpark would leave its Java process running.
-        spark = start_session(settings, [archive.java_option] if archive else [])
-        # Again, because Spark installs a SIGINT handler of its own when it starts.
-        with stop.handle():
-            try:
-                if not stop.requested:
-                    _count(spark, settings, votes_topic_id, stop, heartbeat)
-            finally:
-                spark.stop()
-                if archive is not None:
-                    record_archive(archive, spark)
+        spark = _start_session(settings, partitions, archive, stop)
+        if spark is not None:
+            # Again, because Spark installs a SIGINT handler of its own when it starts.
+            with stop.handle():
+                try:
+                    if not stop.requested:
+                        if settings.trigger == REAL_TIME:
+                            check_slots(spark, settings, partitions, stop)
+                        _count(spark, settings, admin, election, stop, heartbeat)
+                except (Py4JError, PySparkException, ConnectionError) as error:
+                    raise FatalError(f"Spark failed: {one_line(error)[:500]}") from error
+                finally:
+                    stop_session(spark)
+            if archive is not None:
+                keep_archive(archive)
     log.info("stopped")
 
 
-def _find_votes_topic(settings: StreamSettings) -> str:
-    """Check the topics and return the id of `votes_topic`."""
-    admin = connect_admin(settings.kafka)
-    check_topics(admin, (topics.VOTES, *topics.AGGREGATES))
-    return topic_ids(admin, [topics.VOTES])[topics.VOTES.name]
+def _start_session(
+    settings: StreamSettings, partitions: int, archive: ClassArchive | None, stop: StopSignal
+) -> SparkSession | None:
+    """Start Spark; return None if a signal to the whole process group has ended its Java.
+
+    Once started, Java ignores the signal.
+    """
+    try:
+        return start_session(settings, partitions, [archive.java_option] if archive else [])
+    except (Py4JError, PySparkException, OSError) as error:
+        # Java may handle the signal sooner than this process.
+        deadline = time.monotonic() + SIGNAL_SECONDS
+        while not stop.requested and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if not stop.requested:
+            raise FatalError(f"Spark does not start: {one_line(error)[:500]}") from error
+        return None
 
 
 def _count(
     spark: SparkSession,
     settings: StreamSettings,
-    votes_topic_id: str,
+    admin: AdminClient,
+    election: Election,
     stop: StopSignal,
     heartbeat: Heartbeat,
 ) -> None:
-    checkpoint = checkpoint_path(settings, votes_topic_id)
+    checkpoint = checkpoint_path(settings, election.topic_ids[topics.VOTES.name])
     lock = lock_checkpoint(spark, checkpoint)
     log.info(
         "counting",
+        trigger=settings.trigger,
         master=spark.sparkContext.master,
-        votes_topic_id=votes_topic_id,
+        votes_topic_id=election.topic_ids[topics.VOTES.name],
         checkpoint=checkpoint,
         lock=bool(lock),
     )
-    query = start_query(spark, settings, votes_topic_id, checkpoint)
-    try:
-        _follow(query, stop, heartbeat)
-        query.stop()
-    except StreamingQueryException as error:
-        cause = str(error).strip().splitlines()[0]
-        raise FatalError(f"the count stopped: {cause}") from error
-
-
-def _follow(query: StreamingQuery, stop: StopSignal, heartbeat: Heartbeat) -> None:
-    """Log each batch that counted votes, until the query ends or a stop is requested."""
-    last_batch = -1
-    while not stop.requested and not query.awaitTermination(timeout=1):
-        if not query.status["isTriggerActive"]:
-            heartbeat.beat()
-        progress = query.lastProgress
-        if progress and progress["batchId"] > last_batch and progress["numInputRows"]:
-            last_batch = progress["batchId"]
-            heartbeat.beat()
-            log.info(
-                "counted",
-                batch=last_batch,
-                votes=progress["numInputRows"],
-                votes_per_second=round(progress["processedRowsPerSecond"]),
-                milliseconds=progress["durationMs"],
-            )
+    Count(spark, settings, admin, election, checkpoint, stop, heartbeat).run()

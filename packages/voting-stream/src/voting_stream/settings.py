@@ -6,9 +6,10 @@ import attrs
 import typed_settings as ts
 
 from voting_core.service.health import HEARTBEAT_HELP
-from voting_core.service.settings import KafkaSettings, LogSettings
+from voting_core.service.settings import DatabaseSettings, KafkaSettings, LogSettings
 
 AVAILABLE_NOW = "available-now"
+REAL_TIME = "real-time"
 
 
 @attrs.frozen
@@ -16,6 +17,7 @@ class StreamSettings:
     """Settings of `voting-stream run`."""
 
     kafka: KafkaSettings = ts.option(factory=KafkaSettings)
+    database: DatabaseSettings = ts.option(factory=DatabaseSettings)
     log: LogSettings = ts.option(factory=LogSettings)
     master: str | None = ts.option(
         default=None,
@@ -27,14 +29,20 @@ class StreamSettings:
         help="Directory of the checkpoint; on a cluster, a URL of shared storage.",
     )
     trigger: str = ts.option(
-        default="1 second",
-        help=f"Interval between batches, such as '1 second', or '{AVAILABLE_NOW}': count the votes "
-        "that are there, then exit.",
+        default=REAL_TIME,
+        help=f"'{REAL_TIME}': publish each total as it changes; an interval between batches, such "
+        f"as '1 second'; or '{AVAILABLE_NOW}': count the votes that are there, then exit.",
+    )
+    checkpoint_interval: str = ts.option(
+        default="2 minutes",
+        help="Time between two checkpoints in real-time mode, at least '5 seconds'; after a crash, "
+        "the votes since the last one are counted again.",
     )
     max_offsets_per_trigger: int = ts.option(
         default=1_000_000,
         validator=attrs.validators.ge(1),
-        help="Maximum number of votes per batch; limits a restart from the beginning.",
+        help="Maximum number of votes per batch; limits a restart from the beginning. In real-time "
+        "mode it applies while the stream catches up.",
     )
     shuffle_partitions: int = ts.option(
         default=2,
@@ -42,7 +50,7 @@ class StreamSettings:
         help="Number of shuffle partitions; fixed by the first checkpoint.",
     )
     kafka_package: str = ts.option(
-        default="org.apache.spark:spark-sql-kafka-0-10_2.13:4.0.0",
+        default="org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0",
         help="Maven coordinates of Spark's Kafka connector; empty if it is already installed.",
     )
     class_archives: Path | None = ts.option(

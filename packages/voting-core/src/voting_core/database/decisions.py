@@ -6,7 +6,7 @@ the same record differently at the same time. The primary key of `votes`, `voter
 person one vote.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 import psycopg
@@ -31,12 +31,24 @@ _IN_RANGE = (
 
 def lock_partitions(conn: psycopg.Connection, ranges: Iterable[RecordRange]) -> None:
     """Lock the ranges' partitions against other decisions until the transaction ends."""
-    # All consumers lock in the same order, which prevents deadlocks.
-    for record_range in sorted(ranges):
-        conn.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
-            (f"{record_range.topic_id}:{record_range.partition}",),
-        )
+    # All consumers lock in the same order, which prevents deadlocks. PostgreSQL calls a volatile
+    # function after it has sorted the rows.
+    conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended(name, 0))"
+        " FROM unnest(%b::text[]) WITH ORDINALITY AS locked (name, number) ORDER BY number",
+        ([f"{each.topic_id}:{each.partition}" for each in sorted(ranges)],),
+    )
+
+
+def require_durable_commit(conn: psycopg.Connection) -> None:
+    """Let the transaction's commit wait for the disk, whatever the database's default is.
+
+    What is published after the commit must survive a crash of the server.
+    """
+    conn.execute(
+        "SELECT set_config('synchronous_commit', 'on', true)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
+    )
 
 
 def decided_offsets(conn: psycopg.Connection, record_range: RecordRange) -> set[int]:
@@ -47,6 +59,46 @@ def decided_offsets(conn: psycopg.Connection, record_range: RecordRange) -> set[
         attrs.astuple(record_range) * 2,
     )
     return {row[0] for row in rows}
+
+
+def missing_decisions(
+    conn: psycopg.Connection, topic_id: str, offsets: Mapping[int, int]
+) -> dict[int, int]:
+    """Return those of some records, one of each partition, that have no decision.
+
+    Args:
+        conn: To the database.
+        topic_id: Id of `voters_topic`.
+        offsets: The records' offsets, by partition.
+    """
+    at_record = "(source_topic_id, source_partition, source_offset) = (%s, record.p, record.o)"
+    rows = conn.execute(
+        "SELECT p, o FROM unnest(%b::integer[], %b::bigint[]) AS record (p, o)"
+        f" WHERE NOT EXISTS (SELECT FROM votes WHERE {at_record})"
+        f" AND NOT EXISTS (SELECT FROM rejections WHERE {at_record})",
+        (list(offsets.keys()), list(offsets.values()), topic_id, topic_id),
+    )
+    return dict(rows.fetchall())
+
+
+def decided_ends(
+    conn: psycopg.Connection, topic_id: str, partitions: Iterable[int]
+) -> dict[int, int]:
+    """Return the first offset beyond all decisions on each partition; 0 without any."""
+
+    def last_offset(table: str) -> str:
+        return (
+            f"(SELECT max(source_offset) FROM {table}"
+            " WHERE source_topic_id = %s AND source_partition = number)"
+        )
+
+    rows = conn.execute(
+        "SELECT number,"
+        f" coalesce(greatest({last_offset('votes')}, {last_offset('rejections')}) + 1, 0)"
+        " FROM unnest(%b::integer[]) AS number",
+        (topic_id, topic_id, list(partitions)),
+    )
+    return dict(rows.fetchall())
 
 
 def insert_votes(conn: psycopg.Connection, votes: Sequence[Vote]) -> set[str]:

@@ -5,16 +5,22 @@ from typing import TypeVar
 
 import attrs
 import psycopg
-import stamina
-import structlog
 
 from voting_core.database.connection import connect, describe
 from voting_core.exceptions import UnreachableError, one_line
+from voting_core.service.outage import WAIT_INITIAL, WAIT_MAX, OutageLog, retry_until_available
 from voting_core.service.settings import DatabaseSettings
 
 T = TypeVar("T")
 
-log = structlog.get_logger()
+_TRANSIENT: tuple[type[Exception], ...] = (
+    UnreachableError,
+    # Among others a restart, a full disk, a deadlock and a lock that is not available.
+    psycopg.OperationalError,
+    # A failover: the server is still a standby.
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
 
 
 @attrs.frozen
@@ -22,14 +28,14 @@ class RetryPolicy:
     """How long to wait for an unavailable database, in seconds.
 
     Attributes:
-        timeout: Total time after which the last error is raised.
+        timeout: Total time after which the last error is raised; None for never.
         wait_initial: Wait before the second attempt; doubled before each further attempt.
         wait_max: Maximum wait between two attempts.
     """
 
-    timeout: float = 120.0
-    wait_initial: float = 0.2
-    wait_max: float = 5.0
+    timeout: float | None = None
+    wait_initial: float = WAIT_INITIAL
+    wait_max: float = WAIT_MAX
 
 
 class RetryingConnection:
@@ -51,8 +57,8 @@ class RetryingConnection:
             settings: The database's URL.
             application: Name shown in `pg_stat_activity`.
             policy: Limits of the retries in `run`.
-            should_stop: Called before each further attempt; True gives up.
-            retry_on: Errors to retry in addition to connection errors.
+            should_stop: Called while an attempt is awaited; True gives up.
+            retry_on: Errors to retry in addition to those of an unavailable database.
             prepare: Called with each new connection.
 
         Raises:
@@ -62,11 +68,8 @@ class RetryingConnection:
         self._application = application
         self._policy = policy or RetryPolicy()
         self._should_stop = should_stop
-        self._transient: tuple[type[Exception], ...] = (
-            psycopg.OperationalError,
-            UnreachableError,
-            *retry_on,
-        )
+        self._transient = (*_TRANSIENT, *retry_on)
+        self._outage = OutageLog(f"PostgreSQL at {describe(settings)}")
         self._prepare = prepare
         self._connection: psycopg.Connection | None = self._connect()
 
@@ -78,20 +81,18 @@ class RetryingConnection:
             psycopg.Error: An error that is not retried.
         """
         try:
-            for attempt in stamina.retry_context(
-                on=self._is_retriable,
-                attempts=None,
+            return retry_until_available(
+                lambda: self._attempt(work),
+                retry_on=lambda error: isinstance(error, self._transient),
+                outage=self._outage,
+                should_stop=self._should_stop,
                 timeout=self._policy.timeout,
                 wait_initial=self._policy.wait_initial,
                 wait_max=self._policy.wait_max,
-                wait_jitter=0.0,
-            ):
-                with attempt:
-                    return self._attempt(work)
-        except psycopg.OperationalError as error:
+            )
+        except (psycopg.OperationalError, psycopg.InternalError) as error:
             address = describe(self._settings)
             raise UnreachableError(f"lost PostgreSQL at {address}: {one_line(error)}") from error
-        raise AssertionError("a retry ends with a result or an error")
 
     def close(self) -> None:
         """Close the connection."""
@@ -104,15 +105,9 @@ class RetryingConnection:
             if self._connection is None:
                 self._connection = self._connect()
             return work(self._connection)
-        except self._transient as error:
-            log.warning(
-                "database unavailable", database=describe(self._settings), error=one_line(error)
-            )
+        except self._transient:
             self.close()
             raise
-
-    def _is_retriable(self, error: Exception) -> bool:
-        return isinstance(error, self._transient) and not self._should_stop()
 
     def _connect(self) -> psycopg.Connection:
         connection = connect(self._settings, application=self._application)

@@ -1,6 +1,6 @@
 """The voter register in PostgreSQL: candidates and registered voters."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import Any
 
@@ -23,6 +23,11 @@ VOTER_COLUMNS = tuple(attribute.replace(".", "_") for attribute in _VOTER_ATTRIB
 voter_row: Callable[[Voter], tuple[Any, ...]] = attrgetter(*_VOTER_ATTRIBUTES)
 """Returns a voter's row in the table, in the order of `VOTER_COLUMNS`."""
 
+_VOTER_TYPES = tuple(
+    {"date_of_birth": "date", "registered_age": "int4"}.get(column, "text")
+    for column in VOTER_COLUMNS
+)
+
 # An arbitrary number that identifies the advisory lock.
 _FIRST_CANDIDATES_LOCK = 0x63616E64
 
@@ -33,6 +38,17 @@ def candidates(conn: psycopg.Connection) -> dict[str, Candidate]:
     with conn.cursor(row_factory=class_row(Candidate)) as cursor:
         cursor.execute(query.encode())
         return {candidate.candidate_id: candidate for candidate in cursor}
+
+
+def candidates_version(conn: psycopg.Connection) -> str:
+    """Return a text that differs after a change of the candidates' ids, names or parties."""
+    row = conn.execute(
+        "SELECT md5(coalesce(string_agg("
+        "jsonb_build_array(candidate_id, candidate_name, party_affiliation)::text, ','"
+        " ORDER BY candidate_id), '')) FROM candidates"
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def add_candidates(conn: psycopg.Connection, new: Iterable[Candidate]) -> None:
@@ -61,7 +77,19 @@ def add_first_candidates(conn: psycopg.Connection, new: Iterable[Candidate]) -> 
         return True
 
 
-def add_voters(conn: psycopg.Connection, voters: Sequence[Voter]) -> int:
+def add_new_voters(conn: psycopg.Connection, voters: Iterable[Voter]) -> None:
+    """Register voters of whom none is registered, in one statement.
+
+    It takes half as long as `add_voters`.
+
+    Raises:
+        UniqueViolation: One is registered, or occurs twice. None of them was added.
+    """
+    with conn.cursor() as cursor:
+        _copy_voters(cursor, "voters", voters)
+
+
+def add_voters(conn: psycopg.Connection, voters: Iterable[Voter]) -> int:
     """Register voters in one transaction; voters already registered stay unchanged.
 
     Returns:
@@ -69,14 +97,20 @@ def add_voters(conn: psycopg.Connection, voters: Sequence[Voter]) -> int:
     """
     with conn.transaction(), conn.cursor() as cursor:
         cursor.execute(
-            "CREATE TEMPORARY TABLE IF NOT EXISTS arriving_voters"
-            " (LIKE voters INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+            # Dropped at the commit: a pooler gives the session to other clients.
+            "CREATE TEMPORARY TABLE arriving_voters (LIKE voters INCLUDING DEFAULTS) ON COMMIT DROP"
         )
-        with cursor.copy(f"COPY arriving_voters ({', '.join(VOTER_COLUMNS)}) FROM STDIN") as copy:
-            for voter in voters:
-                copy.write_row(voter_row(voter))
+        _copy_voters(cursor, "arriving_voters", voters)
         cursor.execute("INSERT INTO voters SELECT * FROM arriving_voters ON CONFLICT DO NOTHING")
         return cursor.rowcount
+
+
+def _copy_voters(cursor: psycopg.Cursor, table: str, voters: Iterable[Voter]) -> None:
+    columns = ", ".join(VOTER_COLUMNS)
+    with cursor.copy(f"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)".encode()) as copy:
+        copy.set_types(_VOTER_TYPES)
+        for voter in voters:
+            copy.write_row(voter_row(voter))
 
 
 def find_voters(conn: psycopg.Connection, voter_ids: list[str]) -> dict[str, RegisteredVoter]:

@@ -15,7 +15,15 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from voting_core.exceptions import TopicError, UnreachableError
 from voting_core.kafka.config import client_config
@@ -25,6 +33,9 @@ from voting_core.topics import TopicSpec
 CONNECT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0
 ATTEMPT_SECONDS = 5.0
+ATTEMPTS = 3
+"""Attempts of a request whose time is shorter than usual."""
+
 PAUSE_SECONDS = 0.1
 
 # Errors of a broker failover, which ends when the other brokers have elected new leaders.
@@ -38,25 +49,43 @@ _TRANSIENT = frozenset(
         KafkaError.UNKNOWN_LEADER_EPOCH,
     }
 )
+_UNAVAILABLE = _TRANSIENT | {
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._RESOLVE,
+    # A connection was closed under a request; no leader was found for a partition.
+    KafkaError._DESTROY_BROKER,
+    KafkaError._NOENT,
+    KafkaError._WAIT_COORD,
+    KafkaError._TIMED_OUT_QUEUE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.BROKER_NOT_AVAILABLE,
+    KafkaError.NOT_ENOUGH_REPLICAS,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    KafkaError.KAFKA_STORAGE_ERROR,
+}
 _URL_SAFE = str.maketrans("+/", "-_")
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-def connect_admin(settings: KafkaSettings) -> AdminClient:
+def connect_admin(settings: KafkaSettings, timeout: float = CONNECT_SECONDS) -> AdminClient:
     """Return an admin client after a broker has responded.
 
     Raises:
-        UnreachableError: The brokers are unreachable for 10 s.
+        UnreachableError: The brokers are unreachable for `timeout` seconds.
     """
     admin = AdminClient(client_config(settings))
     try:
-        admin.list_topics(timeout=CONNECT_SECONDS)
+        admin.list_topics(timeout=timeout)
     except KafkaException as error:
         raise UnreachableError(
             f"no Kafka broker is reachable at {settings.bootstrap_servers} "
-            f"within {CONNECT_SECONDS:.0f} s: {error.args[0].str()}"
+            f"within {timeout:.0f} s: {error.args[0].str()}"
         ) from error
     return admin
 
@@ -66,15 +95,18 @@ def existing_topics(admin: AdminClient) -> set[str]:
     return set(admin.list_topics(timeout=REQUEST_SECONDS).topics)
 
 
-def topic_ids(admin: AdminClient, topics: Iterable[TopicSpec]) -> dict[str, str]:
+def topic_ids(
+    admin: AdminClient, topics: Iterable[TopicSpec], *, timeout: float = REQUEST_SECONDS
+) -> dict[str, str]:
     """Return each topic's id by name; a topic that is deleted and recreated gets another id.
 
     The ids are base64url as in Kafka's own tools; librdkafka uses `+` and `/` for `-` and `_`.
+    A broker failover is waited out for `timeout` seconds.
 
     Raises:
         TopicError: A topic does not exist.
     """
-    described = _describe_topics(admin, [topic.name for topic in topics])
+    described = _describe_topics(admin, [topic.name for topic in topics], timeout)
     return {
         name: str(_topic_result(name, future).topic_id).translate(_URL_SAFE)
         for name, future in described.items()
@@ -95,12 +127,44 @@ def check_topics(admin: AdminClient, topics: Iterable[TopicSpec]) -> None:
         topic = resources[resource]
         found = _topic_result(topic.name, future)
         required = topic.config if topic.is_log else {"cleanup.policy": "compact"}
-        for name, value in required.items():
-            if found[name].value != value:
-                raise TopicError(
-                    f"topic {topic.name} has {name}={found[name].value}, which loses records "
-                    f"that the count needs: set it to {value}"
-                )
+        _check_values(topic, found, required, "which loses records that the count needs")
+
+
+def check_config(admin: AdminClient, topic: TopicSpec, required: Mapping[str, str]) -> None:
+    """Check single values of a topic's configuration.
+
+    Raises:
+        TopicError: A value differs, or the topic does not exist.
+    """
+    resource = ConfigResource(ResourceType.TOPIC, topic.name)
+    described = _request(
+        admin, lambda: admin.describe_configs([resource], request_timeout=ATTEMPT_SECONDS)
+    )
+    found = _topic_result(topic.name, described[resource])
+    _check_values(topic, found, required, "which another client has changed")
+
+
+def _check_values(
+    topic: TopicSpec, found: Mapping[str, ConfigEntry], required: Mapping[str, str], why: str
+) -> None:
+    for name, value in required.items():
+        if found[name].value != value:
+            raise TopicError(
+                f"topic {topic.name} has {name}={found[name].value}, {why}: set it to {value}"
+            )
+
+
+def set_config(admin: AdminClient, topic: TopicSpec, values: Mapping[str, str]) -> None:
+    """Set single values of a topic's configuration; the others stay as they are."""
+    entries = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+        for name, value in values.items()
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=entries)
+    for future in admin.incremental_alter_configs(
+        [resource], request_timeout=REQUEST_SECONDS
+    ).values():
+        future.result()
 
 
 def create_topics(
@@ -149,39 +213,75 @@ class OffsetRange:
     end: int
 
 
-def offset_ranges(admin: AdminClient, topic: str) -> dict[int, OffsetRange]:
-    """Return the current offset range of each partition, including open transactions."""
-    described = _describe_topics(admin, [topic])
-    partitions = [info.id for info in described[topic].result().partitions]
-    starts = _list_offsets(admin, topic, partitions, OffsetSpec.earliest())
-    ends = _list_offsets(admin, topic, partitions, OffsetSpec.latest())
+def offset_ranges(
+    admin: AdminClient, topic: str, isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
+) -> dict[int, OffsetRange]:
+    """Return the current offset range of each partition.
+
+    The end includes open transactions; with READ_COMMITTED it is the last stable offset, the first
+    one of an open transaction.
+
+    Raises:
+        TopicError: The topic does not exist.
+    """
+    ranges = topic_offset_ranges(admin, [topic], isolation)
+    return {partition: offsets for (_, partition), offsets in ranges.items()}
+
+
+def topic_offset_ranges(
+    admin: AdminClient,
+    topics: Iterable[str],
+    isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED,
+) -> dict[tuple[str, int], OffsetRange]:
+    """Return the current offset range of each partition of several topics, as `offset_ranges`."""
+    described = _describe_topics(admin, list(topics))
+    partitions = [
+        (topic, info.id)
+        for topic, future in described.items()
+        for info in _topic_result(topic, future).partitions
+    ]
+    starts = _list_offsets(admin, partitions, OffsetSpec.earliest(), isolation)
+    ends = _list_offsets(admin, partitions, OffsetSpec.latest(), isolation)
     return {p: OffsetRange(starts[p], ends[p]) for p in partitions}
 
 
-def _describe_topics(admin: AdminClient, names: list[str]) -> dict[str, "Future[Any]"]:
+def _describe_topics(
+    admin: AdminClient, names: list[str], timeout: float = REQUEST_SECONDS
+) -> dict[str, "Future[Any]"]:
     topics = TopicCollection(names)
-    return _request(admin, lambda: admin.describe_topics(topics, request_timeout=ATTEMPT_SECONDS))
+    attempt = min(ATTEMPT_SECONDS, timeout / ATTEMPTS)
+    return _request(
+        admin, lambda: admin.describe_topics(topics, request_timeout=attempt), timeout=timeout
+    )
 
 
 def _list_offsets(
-    admin: AdminClient, topic: str, partitions: Iterable[int], spec: OffsetSpec
-) -> dict[int, int]:
-    specs = {TopicPartition(topic, p): spec for p in partitions}
+    admin: AdminClient,
+    partitions: Iterable[tuple[str, int]],
+    spec: OffsetSpec,
+    isolation: IsolationLevel,
+) -> dict[tuple[str, int], int]:
+    specs = {TopicPartition(topic, partition): spec for topic, partition in partitions}
     listed = _request(
         admin,
         lambda: admin.list_offsets(
-            specs, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=ATTEMPT_SECONDS
+            specs, isolation_level=isolation, request_timeout=ATTEMPT_SECONDS
         ),
     )
-    return {partition.partition: future.result().offset for partition, future in listed.items()}
+    return {(each.topic, each.partition): future.result().offset for each, future in listed.items()}
 
 
-def _request(admin: AdminClient, send: Callable[[], dict[K, "Future[V]"]]) -> dict[K, "Future[V]"]:
+def _request(
+    admin: AdminClient,
+    send: Callable[[], dict[K, "Future[V]"]],
+    *,
+    timeout: float = REQUEST_SECONDS,
+) -> dict[K, "Future[V]"]:
     """Return the completed futures of a request, repeated while one is a transient error."""
     for attempt in stamina.retry_context(
         on=_is_transient,
         attempts=None,
-        timeout=REQUEST_SECONDS,
+        timeout=timeout,
         wait_initial=PAUSE_SECONDS,
         wait_max=PAUSE_SECONDS,
         wait_jitter=0.0,
@@ -191,7 +291,7 @@ def _request(admin: AdminClient, send: Callable[[], dict[K, "Future[V]"]]) -> di
                 # The client addresses a broker from its metadata, which may be outdated. If no
                 # broker returns new metadata, the request fails too.
                 with contextlib.suppress(KafkaException):
-                    admin.list_topics(timeout=ATTEMPT_SECONDS)
+                    admin.list_topics(timeout=min(ATTEMPT_SECONDS, timeout / ATTEMPTS))
             futures = send()
             wait(futures.values())
             for error in (future.exception() for future in futures.values()):
@@ -203,6 +303,15 @@ def _request(admin: AdminClient, send: Callable[[], dict[K, "Future[V]"]]) -> di
 
 def _is_transient(error: Exception) -> bool:
     return isinstance(error, KafkaException) and error.args[0].code() in _TRANSIENT
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Return whether an error is an outage of Kafka, after which the same call can succeed."""
+    if isinstance(error, UnreachableError):
+        return True
+    if not isinstance(error, KafkaException):
+        return False
+    return error.args[0].code() in _UNAVAILABLE or bool(error.args[0].retriable())
 
 
 def _topic_result(name: str, future: "Future[V]") -> V:

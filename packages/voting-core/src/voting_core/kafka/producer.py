@@ -1,10 +1,12 @@
 """A producer that reports every record that it cannot deliver."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from voting_core.exceptions import UnreachableError
 from voting_core.kafka.config import client_config
+from voting_core.service.outage import OutageLog
 from voting_core.service.settings import KafkaSettings
 
 
@@ -12,11 +14,29 @@ class ReliableProducer:
     """An idempotent producer that raises a failed delivery at the next call.
 
     Records are acknowledged by all in-sync replicas, buffered in bounded memory, and partitioned
-    by key as in Kafka's Java client.
+    by key as in Kafka's Java client. An outage is waited out.
     """
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+        timeout: float | None = None,
+    ) -> None:
+        """Prepare to connect.
+
+        Args:
+            settings: The brokers.
+            should_stop: Whether an outage is no longer waited out.
+            timeout: Seconds after which a record that is not acknowledged has failed; None for
+                never.
+        """
         self._failure: KafkaError | None = None
+        self._is_waiting = False
+        self._should_stop = should_stop
+        self._address = settings.bootstrap_servers
+        self._outage = OutageLog(f"Kafka at {settings.bootstrap_servers}")
         self._producer = Producer(
             client_config(
                 settings,
@@ -27,7 +47,12 @@ class ReliableProducer:
                 # The default of Kafka's Java client: every sender maps a key to one partition.
                 partitioner="murmur2_random",
                 queue_buffering_max_kbytes=4_096,
+                # 0 is without limit.
+                message_timeout_ms=int((timeout or 0) * 1000),
+                # A report of each success would cost more than sending.
+                delivery_report_only_error=True,
             )
+            | {"error_cb": self._failed}
         )
 
     def send(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
@@ -35,31 +60,67 @@ class ReliableProducer:
 
         Raises:
             KafkaException: The delivery of an earlier record failed.
+            UnreachableError: A stop was requested during an outage.
         """
+        self._poll(0)
         for key, value in records:
+            is_full = False
             while True:
                 try:
-                    self._producer.produce(topic, value, key, on_delivery=self._delivered)
+                    self._producer.produce(topic, value, key, on_delivery=self._undelivered)
                     break
                 except BufferError:
-                    self._producer.poll(0.1)
-                    self._raise_failure()
-        self._producer.poll(0)
-        self._raise_failure()
+                    is_full = True
+                    self._poll(0.1)
+                    self._check_stop()
+            self._is_waiting = True
+            if is_full:
+                # A full queue has room again because records were delivered.
+                self._outage.recovered()
+        self._poll(0)
 
     def flush(self) -> None:
         """Wait for the delivery of every queued record.
 
         Raises:
             KafkaException: A delivery failed.
+            UnreachableError: A stop was requested during an outage.
         """
         while self._producer.flush(1.0):
             self._raise_failure()
+            self._check_stop()
         self._raise_failure()
+        if self._is_waiting:
+            self._outage.recovered()
+            self._is_waiting = False
 
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
-            self._failure = error
+    def _poll(self, timeout: float) -> None:
+        """Serve callbacks, and end a known outage if all records that waited are delivered.
+
+        Only failures are reported, so the sign of a success is an empty queue.
+        """
+        was_out = self._outage.is_out
+        self._producer.poll(timeout)
+        self._raise_failure()
+        if not len(self._producer):
+            if was_out and self._is_waiting:
+                self._outage.recovered()
+            self._is_waiting = False
+
+    def _undelivered(self, error: KafkaError | None, _: Message) -> None:
+        self._failure = error
+
+    def _failed(self, error: KafkaError) -> None:
+        # librdkafka reports here what it retries; a record that it gives up on is reported above.
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._outage.failed(KafkaException(error))
+
+    def _check_stop(self) -> None:
+        if self._outage.is_out and self._should_stop():
+            raise UnreachableError(
+                f"Kafka at {self._address} is unreachable, and the last records are not delivered; "
+                "the same command sends them again"
+            )
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -1,11 +1,11 @@
 """Copies of the log topics in temporary tables, which SQL compares in bounded memory.
 
-A staged row holds the record's position and the fields to compare. Unreadable records are counted
-instead of copied, and the first of them are kept as examples.
+A staged row holds the record's position and the fields to compare. Foreign records are counted
+instead of copied, and the positions of the first are kept.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,15 +15,18 @@ import psycopg
 from confluent_kafka import Message
 from psycopg.pq import TransactionStatus
 
+from voting_core.database import check_direct
+from voting_core.election import Election
 from voting_core.exceptions import SerializationError
-from voting_core.kafka import position
+from voting_core.foreign import ForeignRecord, ForeignRecords
+from voting_core.kafka import position, topic_partition
+from voting_core.operator.published_records import read_published_rejection, read_published_vote
 from voting_core.operator.vote_counts import NamedCandidate
-from voting_core.rules import ChoiceDraw, PollingHours
-from voting_core.serialization import decode_object, decode_voter
-
-MAX_EXAMPLES = 20
+from voting_core.rules import ChoiceDraw, begin_violation
+from voting_core.serialization import decode_voter
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MALFORMED = (None, None, True, None, False)
 _POSITION = "record_partition integer NOT NULL, record_offset bigint NOT NULL"
 
 
@@ -32,14 +35,11 @@ class StagedRecords:
     """The result of staging a topic.
 
     Attributes:
-        records: Number of records, including unreadable ones.
-        unreadable: Number of records that do not have the topic's format.
-        examples: The first unreadable records, as `partition@offset: reason`.
+        records: Number of records, including foreign ones.
     """
 
     records: int
-    unreadable: int = 0
-    examples: Sequence[str] = ()
+    foreign: ForeignRecords
 
 
 @attrs.frozen
@@ -51,7 +51,12 @@ class StagedVotes(StagedRecords):
 
 @contextmanager
 def temporary_tables(conn: psycopg.Connection) -> Iterator[None]:
-    """Drop all temporary tables of the connection at the end of the block."""
+    """Drop all temporary tables of the connection at the end of the block.
+
+    Raises:
+        InputError: The connection is through a pooler.
+    """
+    check_direct(conn, "comparing the data stores")
     try:
         yield
     finally:
@@ -59,14 +64,17 @@ def temporary_tables(conn: psycopg.Connection) -> Iterator[None]:
             conn.execute("DISCARD TEMPORARY")
 
 
-def stage_votes(conn: psycopg.Connection, messages: Iterable[Message]) -> StagedVotes:
+def stage_votes(
+    conn: psycopg.Connection, messages: Iterable[Message], votes_topic_id: str
+) -> StagedVotes:
     """Copy `votes_topic` into the new table `staged_votes`."""
     candidates: Counter[NamedCandidate] = Counter()
 
     def vote_row(message: Message) -> tuple[Any, ...]:
-        candidate, row = _published_vote(message.value())
-        candidates[candidate] += 1
-        return row
+        vote = read_published_vote(message, votes_topic_id)
+        candidates[vote.candidate] += 1
+        candidate_id = vote.candidate[0]
+        return (vote.voter_id, candidate_id, vote.state, vote.gender, vote.age, vote.voting_time)
 
     conn.execute(
         f"CREATE TEMPORARY TABLE staged_votes ({_POSITION}, voter_id text NOT NULL,"
@@ -74,10 +82,12 @@ def stage_votes(conn: psycopg.Connection, messages: Iterable[Message]) -> Staged
         " age integer NOT NULL, voting_time timestamptz NOT NULL)"
     )
     staged = _stage(conn, "staged_votes", messages, vote_row)
-    return StagedVotes(**attrs.asdict(staged, recurse=False), candidates=candidates)
+    return StagedVotes(staged.records, staged.foreign, candidates=candidates)
 
 
-def stage_rejections(conn: psycopg.Connection, messages: Iterable[Message]) -> StagedRecords:
+def stage_rejections(
+    conn: psycopg.Connection, messages: Iterable[Message], rejected_topic_id: str
+) -> StagedRecords:
     """Copy `rejected_votes_topic` into the new table `staged_rejections`."""
     conn.execute(
         f"CREATE TEMPORARY TABLE staged_rejections ({_POSITION}, source_topic_id text NOT NULL,"
@@ -85,9 +95,11 @@ def stage_rejections(conn: psycopg.Connection, messages: Iterable[Message]) -> S
         " reason text NOT NULL, detail text NOT NULL, record_time timestamptz NOT NULL,"
         " record_size bigint NOT NULL, record_sha256 text NOT NULL)"
     )
-    return _stage(
-        conn, "staged_rejections", messages, lambda message: _published_rejection(message.value())
-    )
+
+    def rejection_row(message: Message) -> tuple[Any, ...]:
+        return attrs.astuple(read_published_rejection(message, rejected_topic_id))
+
+    return _stage(conn, "staged_rejections", messages, rejection_row)
 
 
 def stage_positions(conn: psycopg.Connection, messages: Iterable[Message]) -> StagedRecords:
@@ -97,27 +109,33 @@ def stage_positions(conn: psycopg.Connection, messages: Iterable[Message]) -> St
 
 
 def stage_ballots(
-    conn: psycopg.Connection, messages: Iterable[Message], draw: ChoiceDraw, hours: PollingHours
+    conn: psycopg.Connection, messages: Iterable[Message], election: Election, draw: ChoiceDraw
 ) -> StagedRecords:
     """Copy `voters_topic` into the new table `staged_ballots`, with the data for a recount.
 
-    The row of a malformed record holds only its position. A missing choice is drawn.
+    The row of a malformed record holds only its position. Unless the election is live, a missing
+    choice is drawn.
     """
+    hours = election.rules.hours
 
     def ballot_row(message: Message) -> tuple[Any, ...]:
         try:
             time = _EPOCH + timedelta(milliseconds=message.timestamp()[1])
             voter = decode_voter(message.value())
         except (SerializationError, OverflowError):
-            return (None, None, None, False)
+            return _MALFORMED
+        if begin_violation(time, election.began_at) is not None:
+            return _MALFORMED
         choice = voter.choice
-        if choice is None and draw.candidate_ids:
+        if choice is None and draw.candidate_ids and not election.is_live:
             choice = draw.choice(voter.voter_id)
-        return (voter.voter_id, choice, time, hours.violation(time) is not None)
+        is_outside_hours = hours.violation(time) is not None
+        return (voter.voter_id, choice, voter.choice is None, time, is_outside_hours)
 
     conn.execute(
         f"CREATE TEMPORARY TABLE staged_ballots ({_POSITION}, voter_id text, choice text,"
-        " voting_time timestamptz, is_outside_hours boolean NOT NULL)"
+        " is_without_choice boolean NOT NULL, voting_time timestamptz,"
+        " is_outside_hours boolean NOT NULL)"
     )
     return _stage(conn, "staged_ballots", messages, ballot_row)
 
@@ -128,8 +146,8 @@ def _stage(
     messages: Iterable[Message],
     make_row: Callable[[Message], tuple[Any, ...]],
 ) -> StagedRecords:
-    records = unreadable = 0
-    examples: list[str] = []
+    records = 0
+    foreign = ForeignRecords()
     with conn.cursor() as cursor:
         with cursor.copy(f"COPY {table} FROM STDIN") as copy:
             write_row = copy.write_row
@@ -139,62 +157,10 @@ def _stage(
                 try:
                     row = make_row(message)
                 except SerializationError as error:
-                    unreadable += 1
-                    if len(examples) < MAX_EXAMPLES:
-                        examples.append(f"{partition}@{offset}: {error}")
+                    topic = topic_partition(message)[0]
+                    foreign.add(ForeignRecord(topic, partition, offset, str(error)))
                 else:
                     write_row((partition, offset, *row))
         # Without statistics, the planner assumes that a temporary table is small.
         cursor.execute(f"ANALYZE {table}")
-    return StagedRecords(records, unreadable, tuple(examples))
-
-
-def _published_vote(value: bytes | None) -> tuple[NamedCandidate, tuple[Any, ...]]:
-    fields = decode_object(value)
-    names = ("candidate_id", "candidate_name", "party_affiliation", "voter_id", "state", "gender")
-    candidate_id, name, party, voter_id, state, gender = _texts(fields, *names)
-    age = _whole(fields, "age", bits=31)
-    if _whole(fields, "vote", bits=31) != 1:
-        raise SerializationError("vote: must be 1")
-    row = (voter_id, candidate_id, state, gender, age, _time(fields, "voting_time"))
-    return (candidate_id, name, party), row
-
-
-def _published_rejection(value: bytes | None) -> tuple[Any, ...]:
-    fields = decode_object(value)
-    source = fields.get("coordinates")
-    if type(source) is not dict:
-        raise SerializationError("coordinates: expected an object")
-    voter_id = None if fields.get("voter_id") is None else _texts(fields, "voter_id")[0]
-    return (
-        *_texts(source, "topic_id"),
-        *(_whole(source, "partition"), _whole(source, "offset"), voter_id),
-        *_texts(fields, "reason", "detail"),
-        *(_time(fields, "time"), _whole(fields, "size"), *_texts(fields, "sha256")),
-    )
-
-
-def _texts(fields: Mapping[str, Any], *names: str) -> tuple[str, ...]:
-    texts = tuple([fields.get(name) for name in names])
-    for text in texts:
-        if type(text) is not str or "\0" in text:
-            name = names[texts.index(text)]
-            raise SerializationError(f"{name}: expected a text without NUL characters")
-    return texts  # type: ignore[return-value]
-
-
-def _whole(fields: Mapping[str, Any], name: str, bits: int = 63) -> int:
-    number = fields.get(name)
-    if type(number) is not int or not -(1 << bits) <= number < 1 << bits:
-        raise SerializationError(f"{name}: expected a whole number of less than {bits + 1} bits")
-    return number
-
-
-def _time(fields: Mapping[str, Any], name: str) -> datetime:
-    text = fields.get(name)
-    try:
-        if type(text) is str and len(text) == 24 and text[10] == "T" and text[-1] == "Z":
-            return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    raise SerializationError(f"{name}: expected a time as 2024-11-05T17:03:59.250Z")
+    return StagedRecords(records, foreign)

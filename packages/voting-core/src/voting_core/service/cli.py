@@ -1,7 +1,6 @@
 """Running a console script: an error becomes one line and an exit code.
 
-0: success; 1: failure, or the data stores disagree; 2: usage, configuration or environment error;
-130: interrupted.
+`ExitCode` lists the exit codes.
 """
 
 import sys
@@ -11,9 +10,7 @@ from typing import NoReturn
 import click
 from typed_settings.exceptions import TsError
 
-from voting_core.exceptions import VotingError, one_line
-
-INTERRUPTED = 130
+from voting_core.exceptions import ExitCode, VotingError, one_line
 
 
 def run_command(command: click.Command, args: Sequence[str] | None = None) -> NoReturn:
@@ -28,18 +25,18 @@ def run_command(command: click.Command, args: Sequence[str] | None = None) -> No
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
     except VotingError as error:
         _fail(name, str(error), error.exit_code)
     except (ExceptionGroup, TsError) as error:
         if isinstance(error, ExceptionGroup) and error.split(TsError)[1] is not None:
             raise
-        _fail(name, _settings_error(error), 2)
+        _fail(name, _settings_error(error), ExitCode.SETUP)
     except Exception as error:
         message = _client_error(error)
         if message is None:
             raise
-        _fail(name, message, 1)
+        _fail(name, message, ExitCode.FAILURE)
 
 
 def _fail(name: str, message: str, code: int) -> NoReturn:

@@ -3,26 +3,40 @@
 In order of precedence: the option (`--kafka-bootstrap-servers`), the environment variable of the
 same name (`VOTING_KAFKA_BOOTSTRAP_SERVERS`), and the TOML file that `VOTING_CONFIG` names, where
 the command's own section (`[voting-consumer]`) precedes the shared one (`[voting]`). A variable
-holds several NAME=VALUE pairs separated by spaces and quoted as in a shell. Settings are read
-once, by the command line, and passed down.
+holds several NAME=VALUE pairs separated by spaces and quoted as in a shell. A secret can also be in
+the file that its variable with the suffix `_FILE` names. Settings are read once, by the command
+line, and passed down.
 """
 
 import functools
 import os
 import shlex
+import tomllib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import attrs
+import click
 import typed_settings as ts
+from click.core import ParameterSource
 from typed_settings import SecretStr
 from typed_settings.converters import get_default_cattrs_converter
 from typed_settings.exceptions import TsError
 
-from voting_core.exceptions import InputError
+from voting_core.exceptions import InputError, one_line
 from voting_core.rules import PollingHours
+from voting_core.service.variables import (
+    CONFIG,
+    FILE_SUFFIX,
+    PREFIX,
+    SECRETS,
+    SETTINGS,
+    SHARED_SECTION,
+    check_sections,
+    check_variables,
+)
 
 
 @attrs.frozen
@@ -71,41 +85,48 @@ class LogSettings:
 
 @attrs.frozen
 class DrawSettings:
-    """How the choice is drawn for a ballot without one."""
+    """How the choice is drawn for a ballot without one; by default as the election says."""
 
-    seed: str = ts.option(default="voting", help="Seed of the draw: any text.")
+    seed: str | None = ts.option(
+        default=None, help="Seed of the draw: any text; fixed by `voting init`."
+    )
     weights: dict[str, float] = ts.option(
         factory=dict,
-        help="Relative weight of a candidate, CANDIDATE_ID=NUMBER; may be repeated. "
-        "Uniform by default.",
+        help="Relative weight of a candidate, CANDIDATE_ID=NUMBER; may be repeated; fixed by "
+        "`voting init`, uniform by default.",
     )
 
 
-def _check_offset(_: Any, attribute: "attrs.Attribute[Any]", time: datetime | None) -> None:
+_TIMES = {"open": "polls open", "close": "polls close"}
+
+
+def check_offset(_: Any, attribute: "attrs.Attribute[Any]", time: datetime | None) -> None:
+    """Check, as a validator, that a time has an offset from UTC."""
     if time is not None and time.utcoffset() is None:
+        name = _TIMES.get(attribute.name, attribute.name)
         raise ValueError(
-            f"polls {attribute.name}: {time.isoformat()} has no offset from UTC; "
+            f"{name}: {time.isoformat()} has no offset from UTC; "
             "write 2026-11-03T07:00:00-05:00, or Z for UTC"
         )
 
 
 @attrs.frozen
 class PollSettings:
-    """When ballots may be cast; by default at any time."""
+    """When ballots may be cast; by default as the election says."""
 
     open: datetime | None = ts.option(
         default=None,
-        validator=_check_offset,
+        validator=check_offset,
         help="When the polls open, as 2026-11-03T07:00:00-05:00: a ballot with an earlier "
-        "timestamp does not count. No limit by default.",
+        "timestamp does not count. Set by `voting init`; no limit by default.",
         # click's own type supports neither fractions of a second nor Z.
         click={"type": str, "metavar": "TIME"},
     )
     close: datetime | None = ts.option(
         default=None,
-        validator=_check_offset,
+        validator=check_offset,
         help="When the polls close: a ballot with this timestamp or a later one does not count. "
-        "No limit by default.",
+        "Set by `voting init`; no limit by default.",
         click={"type": str, "metavar": "TIME"},
     )
 
@@ -123,20 +144,46 @@ class PollSettings:
         return PollingHours(self.open, self.close)
 
 
-CONFIG = "VOTING_CONFIG"
-SHARED_SECTION = "voting"
 SHARED = ("kafka", "database", "draw", "polls", "log")
 
 
 class _SharedFormat(ts.TomlFormat):
-    """The section that all services share; each ignores the settings that it does not have."""
+    """The section that all commands share; each ignores the settings of the others."""
 
     def __call__(
         self, path: Path, settings_cls: type[Any], options: ts.types.OptionList
     ) -> ts.types.SettingsDict:
         found = super().__call__(path, settings_cls, options)
         own = {field.name for field in attrs.fields(settings_cls)}
-        return {name: value for name, value in found.items() if name in own or name not in SHARED}
+        others = {*SHARED, *SETTINGS} - own
+        return {name: value for name, value in found.items() if name not in others}
+
+
+class _SecretFileLoader:
+    """Reads a secret from the file that the variable with the suffix `_FILE` names."""
+
+    def __call__(
+        self, settings_cls: type[Any], options: ts.types.OptionList
+    ) -> ts.types.LoadedSettings:
+        values: ts.types.SettingsDict = {}
+        for option in options:
+            name = option.path.replace(".", "_")
+            variable = f"{PREFIX}{name.upper()}"
+            path = os.environ.get(variable + FILE_SUFFIX) if name in SECRETS else None
+            if path is None:
+                continue
+            if variable in os.environ:
+                raise InputError(f"{variable} and {variable}{FILE_SUFFIX} are both set")
+            try:
+                secret = Path(path).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", None) or "not UTF-8"
+                raise InputError(f"{variable}{FILE_SUFFIX} names {path}: {reason}") from error
+            secret = secret.rstrip("\r\n")
+            if not secret:
+                raise InputError(f"{variable}{FILE_SUFFIX} names {path}: the file is empty")
+            ts.dict_utils.set_path(values, option.path, secret)
+        return ts.types.LoadedSettings(values, ts.types.LoaderMeta(self))
 
 
 def settings_options(settings: type[Any], command: str) -> Callable[[Any], Any]:
@@ -149,15 +196,17 @@ def settings_options(settings: type[Any], command: str) -> Callable[[Any], Any]:
         formats.append(ts.TomlFormat(command))
     loaders: list[ts.loaders.Loader] = [
         *(ts.FileLoader({"*": each}, [], CONFIG) for each in formats),
-        ts.EnvLoader("VOTING_"),
+        _SecretFileLoader(),
+        ts.EnvLoader(PREFIX),
     ]
 
     def decorate(function: Any) -> Any:
         try:
+            check_variables(os.environ)
             _check_config(os.environ)
             return ts.click_options(
                 settings, loaders, converter=_converter(), show_envvars_in_help=True
-            )(function)
+            )(_warning_of_visible_passwords(function))
         except (TsError, ValueError, InputError) as error:
             # Files and variables are read while commands are defined, which is too early to exit.
             message = str(error)
@@ -173,11 +222,38 @@ def settings_options(settings: type[Any], command: str) -> Callable[[Any], Any]:
     return decorate
 
 
+def _warning_of_visible_passwords(function: Any) -> Any:
+    """Return a command that warns if a password is on its command line."""
+
+    @functools.wraps(function)
+    def command(*args: Any, **kwargs: Any) -> Any:
+        context = click.get_current_context()
+        for name in SECRETS:
+            source = context.get_parameter_source(name)
+            if source is ParameterSource.COMMANDLINE:
+                option = name.replace("_", "-")
+                variable = f"{PREFIX}{name.upper()}"
+                click.echo(
+                    f"warning: what --{option} contains is visible in the list of processes; use "
+                    f"{variable} or {variable}{FILE_SUFFIX} if it has a password",
+                    err=True,
+                )
+        return function(*args, **kwargs)
+
+    return command
+
+
 def _check_config(environ: Mapping[str, str]) -> None:
     # typed-settings ignores a missing file and would count by the default rules.
     path = environ.get(CONFIG)
-    if path and not Path(path).is_file():
+    if not path:
+        return
+    if not Path(path).is_file():
         raise InputError(f"{CONFIG} names {path}, which is not a file")
+    try:
+        check_sections(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, InputError) as error:
+        raise InputError(f"{path}: {one_line(error)}") from error
 
 
 def _converter() -> Any:

@@ -13,6 +13,17 @@ __all__ = ["Migration", "applied_version", "check_schema", "migrate", "migration
 # An arbitrary number that identifies the advisory lock.
 _LOCK = 0x766F7465
 
+_TABLES = (
+    "candidates",
+    "voters",
+    "votes",
+    "rejections",
+    "election",
+    "incidents",
+    "incident_resolutions",
+)
+_MIGRATION_COLUMNS = ["version", "name", "applied_at"]
+
 _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
@@ -35,18 +46,46 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def applied_version(conn: psycopg.Connection) -> int:
-    """Return the version of the database's schema; 0 for an empty database."""
-    row = conn.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
-    if row is None or not row[0]:
+    """Return the version of the database's schema; 0 for an empty database.
+
+    Raises:
+        SchemaError: The database has tables of another project with the names of ours.
+    """
+    row = conn.execute(
+        "SELECT to_regclass('schema_migrations') IS NOT NULL, coalesce("
+        " (SELECT array_agg(attname::text ORDER BY attnum) FROM pg_attribute"
+        "  WHERE attrelid = to_regclass('schema_migrations') AND attnum > 0"
+        "  AND NOT attisdropped), '{}'),"
+        " ARRAY(SELECT name FROM unnest(%s::text[]) name WHERE to_regclass(name) IS NOT NULL)",
+        (list(_TABLES),),
+    ).fetchone()
+    has_migrations, columns, found = row or (False, [], [])
+    if has_migrations and columns != _MIGRATION_COLUMNS:
+        raise _foreign(["schema_migrations"])
+    if not has_migrations:
+        if found:
+            raise _foreign(found)
         return 0
     row = conn.execute("SELECT coalesce(max(version), 0) FROM schema_migrations").fetchone()
     return int(row[0]) if row else 0
 
 
+def _foreign(names: list[str]) -> SchemaError:
+    return SchemaError(
+        f"the database has {', '.join(names)}, which `voting init` did not create: they belong to "
+        "another program; use a database of its own for the election"
+    )
+
+
 def migrate(conn: psycopg.Connection) -> list[Migration]:
-    """Apply the missing migrations and return them."""
+    """Apply the missing migrations and return them.
+
+    Raises:
+        SchemaError: The database has tables of another project, or a newer schema.
+    """
     with conn.transaction():
         conn.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        _check_not_newer(applied_version(conn))
         conn.execute(
             "CREATE TABLE IF NOT EXISTS schema_migrations ("
             " version integer PRIMARY KEY,"
@@ -68,9 +107,18 @@ def check_schema(conn: psycopg.Connection) -> None:
     """Check that the database has every migration.
 
     Raises:
-        SchemaError: The schema is missing or older.
+        SchemaError: The schema is missing, older, newer, or that of another project.
     """
     needed, found = migrations()[-1].version, applied_version(conn)
+    _check_not_newer(found)
     if found < needed:
         state = f"is at version {found}" if found else "is empty"
         raise SchemaError(f"the database {state}, version {needed} is needed: run `voting init`")
+
+
+def _check_not_newer(found: int) -> None:
+    known = migrations()[-1].version
+    if found > known:
+        raise SchemaError(
+            f"the database is at version {found}, and this program knows {known}: update it"
+        )

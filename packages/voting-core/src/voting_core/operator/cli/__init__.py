@@ -5,6 +5,7 @@ import click
 from voting_core.operator.cli import (
     certify_export,
     import_register,
+    incidents,
     init_reset,
     reconcile,
     status,
@@ -27,6 +28,7 @@ for command in (
     import_register.import_,
     init_reset.reset,
     status.status,
+    incidents.incidents,
     reconcile.reconcile,
     certify_export.certify,
     certify_export.export,

@@ -11,8 +11,7 @@ import psycopg
 import typed_settings as ts
 from confluent_kafka.admin import AdminClient
 
-from voting_core.database import check_schema
-from voting_core.operator.cli.base import COMMAND, OperatorSettings, connected
+from voting_core.operator.cli.base import COMMAND, OperatorSettings, connected_election
 from voting_core.operator.results import publish
 from voting_core.operator.results.bundle import Bundle
 from voting_core.operator.results.exceptions import RefusedError
@@ -129,8 +128,7 @@ def _publish(write: Publish, settings: ResultsSettings, out: Path) -> Bundle:
         location_type=settings.location_type,
         is_test=settings.test,
     )
-    with connected(settings) as (admin, conn):
-        check_schema(conn)
+    with connected_election(settings) as (admin, conn, _):
         return write(settings.kafka, admin, conn, options, out)
 
 

@@ -9,6 +9,7 @@ import click
 import typed_settings as ts
 
 from voting_core.database import check_schema, connect
+from voting_core.database.election import require_election
 from voting_core.exceptions import InputError
 from voting_core.operator.cli.base import COMMAND
 from voting_core.operator.register_import import (
@@ -72,6 +73,7 @@ def import_(
         show_progress("reading", what, _size(file)) as progress,
     ):
         check_schema(conn)
+        require_election(conn)
         rows = _with_progress(read_register(lines, table, file_format), lines, progress)
         try:
             report = import_register(conn, table, rows, skip_bad=skip_bad)

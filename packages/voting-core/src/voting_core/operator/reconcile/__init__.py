@@ -2,6 +2,6 @@
 
 from voting_core.operator.reconcile.differences import Difference, Findings
 from voting_core.operator.reconcile.outcome import InFlight, Reconciliation
-from voting_core.operator.reconcile.run import RecountRules, reconcile
+from voting_core.operator.reconcile.run import reconcile
 
-__all__ = ["Difference", "Findings", "InFlight", "Reconciliation", "RecountRules", "reconcile"]
+__all__ = ["Difference", "Findings", "InFlight", "Reconciliation", "reconcile"]

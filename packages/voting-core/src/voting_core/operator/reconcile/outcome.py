@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from voting_core.foreign import ForeignRecords
 from voting_core.operator.reconcile.differences import Difference
 from voting_core.operator.vote_counts import VoteCounts
 
@@ -56,6 +57,8 @@ class Reconciliation:
         rejected: The rejections in each data store by reason, including those in flight.
         differences: Figures on which the data stores disagree, the first of each kind.
         omitted: Number of further differences by kind.
+        foreign: Records on all topics but voters_topic that the services did not write.
+        sums: The sum of the totals of each grouping.
     """
 
     records: int
@@ -64,6 +67,8 @@ class Reconciliation:
     in_flight: InFlight
     differences: tuple[Difference, ...] = ()
     omitted: Mapping[str, int] = attrs.field(factory=dict)
+    foreign: ForeignRecords = attrs.field(factory=ForeignRecords)
+    sums: Mapping[str, int] = attrs.field(factory=dict)
 
     @property
     def agrees(self) -> bool:
@@ -87,6 +92,7 @@ class Reconciliation:
             "counts": stores,
             "differences": [attrs.asdict(each) for each in self.differences],
             "omitted": dict(self.omitted),
+            "foreign_records": self.foreign.as_json(),
         }
 
     def line(self) -> str:

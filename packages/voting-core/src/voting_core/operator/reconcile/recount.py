@@ -1,8 +1,9 @@
 """Recounting the ballots in SQL, from `voters_topic`, the register and the rules.
 
-The rules, in the order in which they are applied: the ballot is well-formed; it was cast in polling
-hours; the voter is registered; the voter was of age on the day of the ballot in UTC; the choice,
-or the one drawn, is a candidate. Any valid ballot of a voter may be the one that counts, which the
+The rules, in the order in which they are applied: the ballot is well-formed and not from before the
+election; it was cast in polling hours; the voter is registered; the voter was of age on the day of
+the ballot in UTC; in a live election, the ballot has a choice; the choice, or the one drawn, is a
+candidate. Any valid ballot of a voter may be the one that counts, which the
 table `votes` determines; the others are rejected as `already_voted`.
 
 The recount uses the current register and candidates. Decisions used those of their time, so a
@@ -13,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from voting_core.election import Election
 from voting_core.models import Reason
 from voting_core.operator.reconcile.differences import (
     Difference,
@@ -28,7 +30,6 @@ from voting_core.operator.vote_counts import (
     count_votes,
     select_number,
 )
-from voting_core.rules import VOTING_AGE
 
 Row = dict[str, Any]
 
@@ -43,7 +44,8 @@ SELECT record_partition, record_offset, b.voter_id, b.choice AS candidate_id, b.
        CASE WHEN b.voter_id IS NULL THEN '{Reason.MALFORMED}'
             WHEN b.is_outside_hours THEN '{Reason.OUTSIDE_HOURS}'
             WHEN r.age IS NULL THEN '{Reason.UNREGISTERED}'
-            WHEN r.age < {VOTING_AGE} THEN '{Reason.UNDERAGE}'
+            WHEN r.age < %(voting_age)s THEN '{Reason.UNDERAGE}'
+            WHEN b.is_without_choice AND %(is_live)s THEN '{Reason.NO_CHOICE}'
             WHEN k.candidate_id IS NULL THEN '{Reason.UNKNOWN_CANDIDATE}' END AS reason
 FROM staged_ballots b
      JOIN watermarks w ON w.partition = b.record_partition AND b.record_offset < w.decided
@@ -93,7 +95,7 @@ WHERE d.voter_id IS DISTINCT FROM r.voter_id
 
 
 def check_recount(
-    conn: psycopg.Connection, postgres: VoteCounts, findings: Findings
+    conn: psycopg.Connection, election: Election, postgres: VoteCounts, findings: Findings
 ) -> tuple[VoteCounts, dict[str, int]]:
     """Recount the staged ballots below the watermark, and check every decision on them.
 
@@ -102,7 +104,11 @@ def check_recount(
     Returns:
         The correct counts of votes, and of rejections by reason.
     """
-    for statement in (_RECOUNTED, "ANALYZE recounted", _WRONG_VOTES, _UNCOUNTED, _WRONG_REJECTIONS):
+    rules = {"voting_age": election.rules.voting_age, "is_live": election.is_live}
+    with psycopg.ClientCursor(conn) as cursor:
+        # PostgreSQL accepts no parameters in CREATE TABLE AS, so the client inserts them.
+        cursor.execute(_RECOUNTED.encode(), rules)
+    for statement in ("ANALYZE recounted", _WRONG_VOTES, _UNCOUNTED, _WRONG_REJECTIONS):
         conn.execute(statement.encode())
     order = ["record_partition", "record_offset"]
     add_rows(conn, findings, "recounted vote", "wrong_votes", order, _wrong_vote)

@@ -7,7 +7,15 @@ from confluent_kafka.admin import AdminClient
 from voting_core import topics
 from voting_core.aggregates import RegressedTotal
 from voting_core.database import repeatable_read, voter_register
-from voting_core.kafka import offset_ranges, read_checkpoints, read_to_end, topic_ids
+from voting_core.election import Election
+from voting_core.foreign import ForeignRecord, ForeignRecords
+from voting_core.kafka import (
+    offset_ranges,
+    read_checkpoints,
+    read_published_elections,
+    read_to_end,
+    topic_ids,
+)
 from voting_core.operator.reconcile import record_checks
 from voting_core.operator.reconcile.aggregate_totals import (
     AggregateTotals,
@@ -40,21 +48,13 @@ from voting_core.operator.vote_counts import (
     count_rejections,
     count_votes,
 )
-from voting_core.rules import ChoiceDraw, PollingHours
-from voting_core.service.settings import DrawSettings, KafkaSettings
+from voting_core.rules import ChoiceDraw
+from voting_core.service.settings import KafkaSettings
 
 _UNTALLIED = (
     "staged_votes s LEFT JOIN tallied t ON t.partition = s.record_partition"
     " WHERE s.record_offset > coalesce(t.{column}, -1)"
 )
-
-
-@attrs.frozen
-class RecountRules:
-    """The rules of a recount."""
-
-    draw: DrawSettings
-    hours: PollingHours
 
 
 @attrs.frozen
@@ -67,6 +67,7 @@ class _KafkaContents:
     votes: StagedVotes
     rejections: StagedRecords
     voters_topic_id: str
+    foreign: ForeignRecords
 
 
 def reconcile(
@@ -74,7 +75,7 @@ def reconcile(
     admin: AdminClient,
     conn: psycopg.Connection,
     *,
-    recount: RecountRules | None = None,
+    recount: Election | None = None,
     timeout: float = 10.0,
 ) -> Reconciliation:
     """Compare all data stores with votes or rejections, during the count or after it.
@@ -83,7 +84,7 @@ def reconcile(
     The connection is in autocommit mode; all its temporary tables are dropped at the end.
 
     Aggregates that are incomplete, but have not changed for `timeout` seconds, are compared as they
-    are. Others are treated as being written. The ballots are recounted if there are rules for it.
+    are. Others are treated as being written. The ballots are recounted by the rules of `recount`.
     """
     with temporary_tables(conn):
         contents = _read_kafka(settings, admin, conn, recount, timeout)
@@ -91,14 +92,14 @@ def reconcile(
             # Allows joins of millions of rows in few passes.
             conn.execute("SET LOCAL work_mem = '64MB'")
             conn.execute("SET LOCAL jit = off")
-            return _compare(admin, conn, contents, deep=recount is not None)
+            return _compare(admin, conn, contents, recount)
 
 
 def _read_kafka(
     settings: KafkaSettings,
     admin: AdminClient,
     conn: psycopg.Connection,
-    recount: RecountRules | None,
+    recount: Election | None,
     timeout: float,
 ) -> _KafkaContents:
     logs = (topics.VOTERS, topics.VOTES, topics.REJECTED_VOTES)
@@ -108,23 +109,36 @@ def _read_kafka(
     # The totals and checkpoints come first, so that the logs contain everything they cover.
     totals, is_settled = settled(lambda: read_totals(settings, admin, votes_id), timeout)
     partitions = offset_ranges(admin, topics.VOTERS.name)
-    checkpoints = read_checkpoints(settings, admin, voters_id)
-    watermarks = partition_watermarks(partitions, checkpoints, votes_id, rejected_id)
+    checkpoints = read_checkpoints(settings, admin, ids)
+    elections = read_published_elections(settings, admin)
+    watermarks = partition_watermarks(partitions, checkpoints.present, votes_id, rejected_id)
     store_watermarks(conn, voters_id, watermarks)
     _store_tallied(conn, totals)
     ballot_records = read_to_end(settings, admin, topics.VOTERS.name)
     if recount is None:
         ballots = stage_positions(conn, ballot_records)
     else:
-        draw = ChoiceDraw.over(
-            voter_register.candidates(conn), recount.draw.seed, recount.draw.weights
-        )
-        ballots = stage_ballots(conn, ballot_records, draw, recount.hours)
-    votes = stage_votes(conn, read_to_end(settings, admin, topics.VOTES.name))
-    rejections = stage_rejections(conn, read_to_end(settings, admin, topics.REJECTED_VOTES.name))
+        rules = recount.rules
+        draw = ChoiceDraw.over(voter_register.candidates(conn), rules.draw_seed, rules.draw_weights)
+        ballots = stage_ballots(conn, ballot_records, recount, draw)
+    votes = stage_votes(conn, read_to_end(settings, admin, topics.VOTES.name), votes_id)
+    rejections = stage_rejections(
+        conn, read_to_end(settings, admin, topics.REJECTED_VOTES.name), rejected_id
+    )
     # The totals of a part of a batch can add up by coincidence, but not without a successor.
     is_settled = is_settled and aggregate_ends(admin) == totals.ends
-    return _KafkaContents(totals, is_settled, ballots, votes, rejections, voters_id)
+    foreign = ForeignRecords()
+    for found in (elections, checkpoints, totals, votes, rejections):
+        foreign.update(found.foreign)
+    return _KafkaContents(
+        totals,
+        is_settled,
+        ballots,
+        votes,
+        rejections,
+        voters_id,
+        foreign=foreign,
+    )
 
 
 def _store_tallied(conn: psycopg.Connection, totals: AggregateTotals) -> None:
@@ -138,11 +152,14 @@ def _store_tallied(conn: psycopg.Connection, totals: AggregateTotals) -> None:
 
 
 def _compare(
-    admin: AdminClient, conn: psycopg.Connection, contents: _KafkaContents, *, deep: bool
+    admin: AdminClient,
+    conn: psycopg.Connection,
+    contents: _KafkaContents,
+    recount: Election | None,
 ) -> Reconciliation:
     findings = Findings()
     totals = contents.totals
-    _check_readable(contents, findings)
+    findings.add("foreign record", map(_foreign, contents.foreign.first), contents.foreign.number)
     # The first statement of the transaction determines which state of the tables it sees.
     record_checks.find_mismatches(conn)
     ends = {p: offsets.end for p, offsets in offset_ranges(admin, topics.VOTERS.name).items()}
@@ -174,8 +191,10 @@ def _compare(
     unpublished = count_rejections(conn, record_checks.REJECTIONS.unpublished)
     published = {r: n - unpublished.get(r, 0) for r, n in rejected["postgres"].items()}
     check_reasons({**rejected, "postgres": published}, findings)
-    if deep:
-        counts["recount"], rejected["recount"] = check_recount(conn, stores.postgres, findings)
+    if recount is not None:
+        counts["recount"], rejected["recount"] = check_recount(
+            conn, recount, stores.postgres, findings
+        )
     return Reconciliation(
         records=contents.ballots.records,
         counts=counts,
@@ -189,6 +208,8 @@ def _compare(
         ),
         differences=findings.named,
         omitted=findings.omitted,
+        foreign=contents.foreign,
+        sums=totals.sums,
     )
 
 
@@ -211,22 +232,11 @@ def _count(
     )
 
 
-def _check_readable(contents: _KafkaContents, findings: Findings) -> None:
-    for topic, staged in (
-        (topics.VOTES.name, contents.votes),
-        (topics.REJECTED_VOTES.name, contents.rejections),
-    ):
-        found = (
-            Difference(f"record {each.partition(': ')[0]}", {topic: 1, "allowed": 0}, each)
-            for each in staged.examples
-        )
-        findings.add(f"unreadable on {topic}", found, staged.unreadable)
-    findings.add(
-        "unreadable total",
-        (
-            Difference("unreadable total", {"aggregates": 1, "allowed": 0}, each)
-            for each in contents.totals.unreadable
-        ),
+def _foreign(record: ForeignRecord) -> Difference:
+    return Difference(
+        f"record {record.partition}@{record.offset} of {record.topic}",
+        {record.topic: 1, "allowed": 0},
+        record.reason,
     )
 
 

@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Any
 
 import attrs
-import cattrs
-import orjson
-from cattrs.preconf.orjson import make_converter
+import msgspec
 
+from voting_core.exceptions import SerializationError
 from voting_core.operator.coverage import CountedPartition, Coverage, Partition
 from voting_core.operator.results.canonical import first_difference
 from voting_core.operator.results.exceptions import ContentError
@@ -26,12 +25,10 @@ from voting_core.operator.results.model import (
     ResultsStatus,
     VoteLogTotals,
 )
+from voting_core.serialization import decode_json, structure
 
 FORMAT = "voting-results-bundle/1"
 """The version changes with the layout of any file of the bundle."""
-
-_FORM = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
-_converter = make_converter(detailed_validation=True)
 
 
 @attrs.frozen
@@ -141,12 +138,13 @@ def _counts(canvass: Canvass, totals: VoteLogTotals) -> Counts:
 
 
 def _dump(value: object) -> bytes:
-    return orjson.dumps(value, option=_FORM)
+    return msgspec.json.format(msgspec.json.encode(value)) + b"\n"
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """Return the content of the manifest's file."""
-    content = _converter.unstructure(manifest)
+    # msgspec writes the fields of an attrs class in another order.
+    content = attrs.asdict(manifest)
     digest = hashlib.sha256(_dump(content)).hexdigest()
     return _dump({**content, "content_sha256": digest})
 
@@ -158,17 +156,17 @@ def decode_manifest(content: bytes) -> Manifest:
         ContentError: The file is not a manifest in the form of `encode_manifest`.
     """
     try:
-        found = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise ContentError(f"is not JSON: {error}") from error
+        found = decode_json(content)
+    except SerializationError as error:
+        raise ContentError(f"is {error}") from error
     if type(found) is not dict:
         raise ContentError("is not a JSON object")
     if found.get("format") != FORMAT:
         raise ContentError(f"has format {found.get('format')!r:.80}, this program reads {FORMAT!r}")
     try:
-        manifest = _converter.structure(found, Manifest)
-    except cattrs.BaseValidationError as error:
-        raise ContentError(f"is not a manifest: {cattrs.transform_error(error)[0]:.200}") from error
+        manifest = structure(found, Manifest)
+    except SerializationError as error:
+        raise ContentError(f"is not a manifest: {error!s:.200}") from error
     again = encode_manifest(manifest)
     line = first_difference(content, again)
     if line is not None and line == again.count(b"\n") - 1:

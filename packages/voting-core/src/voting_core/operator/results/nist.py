@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
-import orjson
+import msgspec
 
 from voting_core.models import Candidate
 from voting_core.operator.results.model import Canvass, Election, VoteLogTotals
@@ -61,9 +61,7 @@ Json = dict[str, Any]
 
 def results_json(canvass: Canvass, totals: VoteLogTotals) -> bytes:
     """Return the report as the content of a file."""
-    return orjson.dumps(
-        build_report(canvass, totals), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    )
+    return msgspec.json.format(msgspec.json.encode(build_report(canvass, totals))) + b"\n"
 
 
 def build_report(canvass: Canvass, totals: VoteLogTotals) -> Json:

@@ -5,7 +5,7 @@ tables, then the state of Kafka again. If nothing is in flight either time and t
 same, the snapshot holds exactly the records that Kafka shows as decided, published and counted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +14,10 @@ import attrs
 import psycopg
 from confluent_kafka.admin import AdminClient
 
+from voting_core.database.incidents import Incident, unresolved_incidents
 from voting_core.exceptions import FatalError
 from voting_core.operator.coverage import Coverage
+from voting_core.operator.evidence import find_unproven_totals, record_evidence
 from voting_core.operator.reconcile import reconcile
 from voting_core.operator.results.bundle import Bundle, check_unused, new_directory, write_bundle
 from voting_core.operator.results.database_snapshot import DatabaseSnapshot, open_snapshot
@@ -26,6 +28,7 @@ from voting_core.operator.status import KafkaStatus, kafka_status, stored_votes
 from voting_core.service.settings import KafkaSettings
 
 MAX_DIFFERENCES = 20
+MAX_INCIDENTS = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -68,12 +71,15 @@ def certify(
     """Write certified results to a directory that is empty or does not exist.
 
     Raises:
-        RefusedError: Something is in flight, or the data stores disagree.
+        RefusedError: Something is in flight, the data stores disagree, a total is not proven by
+            the votes, a record is foreign, or an incident is unresolved.
         InputError: The directory cannot be written.
     """
     check_unused(out)
     before = kafka_status(settings, admin)
-    if reasons := before.in_flight_reasons(stored_votes(conn)):
+    unproven = find_unproven_totals(conn, before.sums)
+    record_evidence(conn, unproven, before.foreign)
+    if reasons := _refusals(before, unproven, unresolved_incidents(conn), stored_votes(conn)):
         raise RefusedError(reasons)
     reconciled = _reconciled_votes(settings, admin, conn)
     with new_directory(out) as directory:
@@ -109,6 +115,22 @@ def export(
             bundle = _write(directory, options, snapshot, before.coverage, status)
         _check_verifies(directory, bundle)
     return bundle
+
+
+def _refusals(
+    status: KafkaStatus, unproven: Mapping[str, str], incidents: Sequence[Incident], votes: int
+) -> list[str]:
+    """Return why the results cannot be certified, before the data stores are compared."""
+    reasons = [f"{topic}: {what}" for topic, what in unproven.items()]
+    if status.foreign:
+        reasons.append(f"records that the services did not write: {status.foreign}")
+    reasons += [
+        f"incident {each.incident_id} is unresolved: {each.kind} on {each.subject}: {each.detail}"
+        for each in incidents[:MAX_INCIDENTS]
+    ]
+    if len(incidents) > MAX_INCIDENTS:
+        reasons.append(f"and {len(incidents) - MAX_INCIDENTS:,} more incidents")
+    return reasons + status.in_flight_reasons(votes)
 
 
 def _reconciled_votes(

@@ -11,14 +11,15 @@ import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import count, islice
-from typing import IO, Any
+from typing import IO
 
-import orjson
+import msgspec
 
+from voting_core.exceptions import SerializationError
 from voting_core.models import Coordinates
 from voting_core.operator.results.exceptions import ContentError
 from voting_core.operator.results.model import LoggedVote, VoteLogTotals
-from voting_core.serialization import iso_utc
+from voting_core.serialization import decode_json, iso_utc
 
 COMPRESSION = 6
 CHUNK_VOTES = 5_000
@@ -39,7 +40,7 @@ _FIELDS = {
 def encode_logged_vote(vote: LoggedVote) -> bytes:
     """Return a vote's line, including the line feed."""
     source = vote.coordinates
-    return orjson.dumps(
+    line = msgspec.json.encode(
         {
             "voter_id": vote.voter_id,
             "candidate_id": vote.candidate_id,
@@ -48,9 +49,9 @@ def encode_logged_vote(vote: LoggedVote) -> bytes:
             "source_topic_id": source.topic_id,
             "source_partition": source.partition,
             "source_offset": source.offset,
-        },
-        option=orjson.OPT_APPEND_NEWLINE,
+        }
     )
+    return line + b"\n"
 
 
 def decode_vote(line: bytes) -> LoggedVote:
@@ -60,9 +61,9 @@ def decode_vote(line: bytes) -> LoggedVote:
         ContentError: The line is not in the form of `encode_logged_vote`.
     """
     try:
-        found: Any = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise ContentError(f"is not JSON: {error}") from error
+        found = decode_json(line)
+    except SerializationError as error:
+        raise ContentError(f"is {error}") from error
     if type(found) is not dict or list(found) != list(_FIELDS):
         raise ContentError(f"is not an object of {', '.join(_FIELDS)}")
     for name, kind in _FIELDS.items():

@@ -1,0 +1,1 @@
+"""What the benchmarks share: an election on a stack, and running services on it."""

@@ -1,0 +1,49 @@
+"""Recording, as incidents, what proves that something else than the services wrote to the topics.
+
+The totals may be overwritten or compacted, and a foreign record on a compacted topic too. The
+incidents remain.
+"""
+
+from collections.abc import Mapping
+
+import psycopg
+
+from voting_core.aggregates import unproven_sums
+from voting_core.database.incidents import IncidentKind, record_incident
+from voting_core.foreign import ForeignRecords
+from voting_core.operator.vote_counts import select_number
+from voting_core.topics import ALL_TOPICS
+
+_COMPACTED = frozenset(topic.name for topic in ALL_TOPICS if not topic.is_log)
+
+
+def find_unproven_totals(conn: psycopg.Connection, sums: Mapping[str, int]) -> dict[str, str]:
+    """Return, by topic, the totals that exceed the votes in PostgreSQL.
+
+    `sums` are the sums of the totals of each grouping, read before this call.
+    """
+    accepted = select_number(conn, "votes")
+    found: dict[str, str] = {}
+    for grouping, total in unproven_sums(sums, accepted).items():
+        topic, _, dimension = grouping.partition(" ")
+        what = f" by {dimension}" if dimension else ""
+        detail = f"the totals{what} add up to {total:,} votes, PostgreSQL has {accepted:,}"
+        found.setdefault(topic, detail)
+    return found
+
+
+def record_evidence(
+    conn: psycopg.Connection, unproven: Mapping[str, str], foreign: ForeignRecords
+) -> None:
+    """Record unproven totals, and the foreign records on compacted topics, as incidents.
+
+    There is one incident for each topic. Foreign records on a log remain, so they need no other
+    evidence.
+    """
+    for topic, detail in unproven.items():
+        record_incident(conn, IncidentKind.UNPROVEN_TOTALS, topic, detail)
+    for topic, number in foreign.by_topic.items():
+        if topic in _COMPACTED:
+            first = foreign.first_of(topic)
+            detail = f"{number:,} foreign records" + ("" if first is None else f", first {first}")
+            record_incident(conn, IncidentKind.FOREIGN_RECORD, topic, detail)
