@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from testkit.election import Election, fresh_election
 from testkit.sample_ballots import send_sample_ballots
 from voting_infra import Stack, StackError, Supervisor, open_stack
 from voting_infra.choice import StackChoice, choose_stack
-from voting_infra.logs import new_log_directory
+from voting_infra.logs import new_log_directory, tail
 
 # They need more than a stack, and have Nox sessions of their own.
 collect_ignore = ["cluster", "compose", "wheels"]
@@ -44,6 +44,19 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     """Report what the tests run on."""
     return f"stack: {config.stash[STACK]}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the last lines of the services' logs to the report of a test that fails."""
+    report = yield
+    directory = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and directory is not None:
+        for path in sorted(directory.glob("*.log")):
+            report.sections.append((path.name, tail(path, 40)))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -39,4 +39,4 @@ def test_votes_appear_while_they_are_counted(page: Page, tmp_path: Path) -> None
         expect(page.get_by_text("California").first).to_be_visible()
         page.screenshot(path=tmp_path / "dashboard.png")
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(timeout=60) == 130
+        assert demo.wait(timeout=180) == 130

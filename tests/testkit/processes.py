@@ -58,8 +58,11 @@ class Output:
         with self._changed:
             self._changed.wait_for(lambda: self._ended or self._find(text) is not None, timeout)
             line = self._find(text)
-            assert line is not None, f"no line with {text!r} in:\n" + "\n".join(self._lines)
+            assert line is not None, f"no line with {text!r} in:\n{self}"
             return line
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines)
 
     def join(self) -> None:
         """Wait for the end of the output."""
@@ -93,6 +96,10 @@ def running_demo(*args: str) -> Iterator[tuple[subprocess.Popen[str], Output]]:
     output = Output(process.stdout)
     try:
         yield process, output
+    except BaseException:
+        # The report of a test that fails shows it.
+        print(output)
+        raise
     finally:
         process.kill()
         process.wait()

@@ -43,6 +43,24 @@ def test_errors_are_one_line(
     assert capsys.readouterr().err == f"thing: {line}\n"
 
 
+@pytest.mark.parametrize("inside_a_c_function", [False, True])
+def test_an_interrupt_ends_without_a_message(
+    inside_a_c_function: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the shell's exit code for Ctrl-C."""
+
+    @click.command(name="thing")
+    def command() -> None:
+        if inside_a_c_function:
+            raise SystemError("returned a result with an exception set") from KeyboardInterrupt()
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as caught:
+        run_command(command, [])
+    assert caught.value.code == 130
+    assert capsys.readouterr().err.strip() == ""
+
+
 def test_unexpected_errors_show_their_traceback() -> None:
     """An error that is not mapped to an exit code is raised."""
 

@@ -31,6 +31,17 @@ def test_an_interruptible_block_ends_at_once() -> None:
     assert reached == []
 
 
+@pytest.mark.parametrize(
+    ("cause", "raised"), [(StopRequested(), StopRequested), (ValueError(), SystemError)]
+)
+def test_a_signal_inside_a_c_function_ends_the_block(
+    cause: BaseException, raised: type[BaseException]
+) -> None:
+    """Python reports it as a SystemError when the function returns a result nevertheless."""
+    with pytest.raises(raised), StopSignal().interruptible():
+        raise SystemError("returned a result with an exception set") from cause
+
+
 def test_callbacks_are_called() -> None:
     """A callback is called from the handler."""
     stop = StopSignal()

@@ -24,6 +24,7 @@ from voting_core.service.signals import StopRequested, StopSignal
 from voting_core.service.topic_watch import TopicWatch
 from voting_stream.aggregation import FOREIGN
 from voting_stream.live_totals import LiveTotals
+from voting_stream.outages import is_outage
 from voting_stream.query import start_query
 from voting_stream.settings import AVAILABLE_NOW, REAL_TIME, StreamSettings
 
@@ -35,19 +36,6 @@ PAUSE_MAX = 60.0
 
 _TOPICS = (topics.VOTES, *topics.AGGREGATES)
 
-# Kafka's clients raise these when brokers are unreachable or elect new leaders.
-_OUTAGES = (
-    "TimeoutException",
-    "DisconnectException",
-    "NetworkException",
-    "BrokerNotAvailableException",
-    "CoordinatorNotAvailableException",
-    "LeaderNotAvailableException",
-    "NotLeaderOrFollowerException",
-    "NotEnoughReplicas",
-    "KafkaStorageException",
-    "No resolvable bootstrap urls",
-)
 _OLD_STATE = "CHECKPOINT_FORMAT_V1_NOT_SUPPORTED"
 _LOST_RECORDS = "Some data may have been lost because they are not available in Kafka any more"
 
@@ -218,9 +206,6 @@ class Count:
         """
         cause = one_line(error)
         is_available = self._is_available(self._watch.check)
-        is_outage = (
-            not is_available or is_unavailable(error) or any(name in cause for name in _OUTAGES)
-        )
         if _LOST_RECORDS in cause:
             raise FatalError(
                 f"{topics.VOTES.name} lacks records up to the checkpoint {self._checkpoint}, as "
@@ -233,7 +218,7 @@ class Count:
                 "version began: delete it, and the stream counts from the beginning, or use "
                 "micro-batches with --trigger '1 second'"
             ) from error
-        if not is_outage:
+        if is_available and not is_unavailable(error) and not is_outage(error):
             raise FatalError(f"the count stopped: {cause[:500]}") from error
         self._outage.failed(error)
         self._await_kafka()

@@ -26,6 +26,11 @@ def run_command(command: click.Command, args: Sequence[str] | None = None) -> No
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(ExitCode.INTERRUPTED)
+    except SystemError as error:
+        # So arrives an interrupt inside a C function that does not look for it.
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        sys.exit(ExitCode.INTERRUPTED)
     except VotingError as error:
         _fail(name, str(error), error.exit_code)
     except (ExceptionGroup, TsError) as error:

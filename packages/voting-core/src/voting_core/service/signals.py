@@ -64,6 +64,11 @@ class StopSignal:
             if self.requested:
                 raise StopRequested
             yield
+        except SystemError as error:
+            # So arrives what a handler raises inside a C function that does not look for it.
+            if isinstance(error.__cause__, StopRequested):
+                raise StopRequested from error
+            raise
         finally:
             self._interruptible = False
 
