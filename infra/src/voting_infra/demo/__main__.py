@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from voting_core.service.java import find_java
 from voting_core.service.logging import configure_logging
 from voting_core.service.settings import LogSettings
 from voting_infra.demo.election import run_election
+from voting_infra.demo.interrupts import Interrupts
 from voting_infra.demo.services import DemoOptions
 from voting_infra.exceptions import StackError
 from voting_producer.sources.results_file import read_results
@@ -76,13 +76,14 @@ def _run(options: DemoOptions) -> int:
     configure_logging(LogSettings(format="console"), "demo")
     # The setup is shown as a phase.
     logging.getLogger("voting_core.operator").setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupts = Interrupts()
+    interrupts.install()
     # What the user can get wrong is checked before anything is started.
     find_java(os.environ)
     if options.source == "results":
         read_results(options.results, year=options.year, office=options.office)
     try:
-        return 0 if run_election(options, Console()) else 1
+        return 0 if run_election(options, Console(), interrupts) else 1
     except StackError as error:
         raise SetupError(str(error)) from error
 

@@ -22,6 +22,7 @@ from voting_core.operator.status import KafkaStatus, kafka_status, stored_votes
 from voting_core.service.files import write_json
 from voting_core.service.progress_bar import show_progress
 from voting_core.service.settings import DatabaseSettings, KafkaSettings
+from voting_infra.demo.interrupts import Interrupts
 from voting_infra.demo.services import DemoOptions, Services
 from voting_infra.demo.stall import STALL_SECONDS, StallTimer
 from voting_infra.demo.summary import PhaseClock, print_summary, summarize
@@ -52,9 +53,15 @@ class _Election:
     """An election on a stack of its own, and the services that run it."""
 
     def __init__(
-        self, options: DemoOptions, logs: Path, contexts: ExitStack, clock: PhaseClock
+        self,
+        options: DemoOptions,
+        logs: Path,
+        contexts: ExitStack,
+        clock: PhaseClock,
+        interrupts: Interrupts,
     ) -> None:
         self._parent = os.getppid()
+        self._interrupts = interrupts
         with clock.phase("Kafka and PostgreSQL"):
             stack = contexts.enter_context(open_stack(log_dir=logs))
         with clock.phase("tables and topics"):
@@ -88,9 +95,10 @@ class _Election:
 
         Raises:
             ElectionFailed: A service has ended that should not have, or has failed.
-            KeyboardInterrupt: The parent process has ended.
+            KeyboardInterrupt: The user asked to stop, or the parent process has ended.
         """
         time.sleep(POLL_SECONDS)
+        self._interrupts.check()
         if os.getppid() != self._parent:
             raise KeyboardInterrupt
         for child in self.children:
@@ -129,12 +137,13 @@ def _failure_of(child: Child, code: int) -> ElectionFailed:
     )
 
 
-def run_election(options: DemoOptions, console: Console) -> bool:
+def run_election(options: DemoOptions, console: Console, interrupts: Interrupts) -> bool:
     """Run the election and show it.
 
     Args:
         options: What to run.
         console: Where to show progress.
+        interrupts: How the user asks to stop.
 
     Returns:
         Whether all data stores agree on every figure.
@@ -148,7 +157,7 @@ def run_election(options: DemoOptions, console: Console) -> bool:
     logs = new_log_directory()
     console.print(f"Logs are in {logs}", soft_wrap=True, highlight=False)
     with ExitStack() as contexts:
-        election = _Election(options, logs, contexts, clock)
+        election = _Election(options, logs, contexts, clock, interrupts)
         console.print(f"The dashboard is at {election.address}", soft_wrap=True, highlight=False)
         if not options.headless and _has_desktop():
             webbrowser.open(election.address)
