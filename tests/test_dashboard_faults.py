@@ -26,7 +26,7 @@ from voting_infra.ports import free_ports
 
 VOTES_OF_THE_SAMPLE = 270
 CELLS, CANDIDATES = VOTES_PER_CANDIDATE_BY_LOCATION.name, VOTES_PER_CANDIDATE.name
-RECOVERY_MS = 60_000
+RECOVERY_MS = 120_000
 
 
 @attrs.frozen

@@ -50,7 +50,7 @@ def test_foreign_records_are_logged_with_their_position(ready: Election) -> None
     """While the stream runs."""
     send(ready, topics.VOTES, b"{}")
     with running_stream(ready, *STREAM) as child:
-        eventually(lambda: "skipped foreign records" in log_of(child), "logged", timeout=90)
+        eventually(lambda: "skipped foreign records" in log_of(child), "logged", timeout=180)
         assert '"first": "0@0"' in log_of(child)
 
 
@@ -59,7 +59,7 @@ def test_a_recreated_votes_topic_is_never_counted_under_the_old_id(ready: Electi
     old = votes_topic_id(ready)
     ready.consume()
     with running_stream(ready, *STREAM) as child:
-        eventually(lambda: tallied(ready, old) == VOTES, "all are tallied", timeout=90)
+        eventually(lambda: tallied(ready, old) == VOTES, "all are tallied", timeout=180)
         child.pause()
         delete_topics(ready.admin, [topics.VOTES])
         ready.set_up()
@@ -84,7 +84,7 @@ def test_a_topic_that_is_recreated_ends_the_stream(
     ready.consume()
     old = votes_topic_id(ready)
     with running_stream(ready, *STREAM) as child:
-        eventually(lambda: tallied(ready, old) == VOTES, "all are tallied", timeout=90)
+        eventually(lambda: tallied(ready, old) == VOTES, "all are tallied", timeout=180)
         ready.recreate(topic)
         assert child.wait(60) == 1
         assert f"topic {topic.name}" in log_of(child).splitlines()[-1]
@@ -98,10 +98,10 @@ def test_an_outage_of_kafka_is_waited_out(
     ready.consume()
     topic_id = votes_topic_id(ready)
     with running_stream(ready, *options) as child:
-        eventually(lambda: tallied(ready, topic_id) == VOTES, "all are tallied", timeout=90)
+        eventually(lambda: tallied(ready, topic_id) == VOTES, "all are tallied", timeout=180)
         before = len(log_of(child).splitlines())
         stack.kafka.stop()
-        eventually(lambda: '"unavailable"' in log_of(child), "the outage is logged", timeout=60)
+        eventually(lambda: '"unavailable"' in log_of(child), "the outage is logged", timeout=120)
         time.sleep(75)
         assert child.returncode is None
         stack.kafka.start()
@@ -110,7 +110,7 @@ def test_an_outage_of_kafka_is_waited_out(
         add_voters(ready.conn, late)
         send_ballots(ready, late)
         ready.consume()
-        eventually(lambda: "available again" in log_of(child), "the end is logged", timeout=90)
+        eventually(lambda: "available again" in log_of(child), "the end is logged", timeout=180)
         eventually(lambda: tallied(ready, topic_id) == VOTES + 27, "all are tallied", timeout=180)
         assert child.returncode is None
         assert outage_lines < 25, log_of(child)
@@ -124,7 +124,7 @@ def test_a_signal_to_the_whole_group_is_a_clean_stop(
     """As systemd and `timeout` send it: Java gets it too, before or while a batch runs."""
     ready.consume()
     with running_stream(ready, *STREAM) as child:
-        eventually(lambda: moment in log_of(child), moment, timeout=90)
+        eventually(lambda: moment in log_of(child), moment, timeout=180)
         family = psutil.Process(child.pid).children(recursive=True)
         os.killpg(child.pid, number)
         assert child.wait(60) == 0, log_of(child)
@@ -138,7 +138,7 @@ def test_what_was_counted_before_a_signal_is_counted_once(ready: Election) -> No
     ready.consume()
     topic_id = votes_topic_id(ready)
     with running_stream(ready, *STREAM) as child:
-        eventually(lambda: '"counting"' in log_of(child), "the query starts", timeout=90)
+        eventually(lambda: '"counting"' in log_of(child), "the query starts", timeout=180)
         os.killpg(child.pid, signal.SIGTERM)
         assert child.wait(60) == 0
     ready.tally()
@@ -150,7 +150,7 @@ def test_a_java_that_dies_ends_the_stream(ready: Election) -> None:
     """With exit code 1 and one line that says so, for the service manager to start it again."""
     ready.consume()
     with running_stream(ready, *STREAM) as child:
-        eventually(lambda: '"counted"' in log_of(child), "a batch is counted", timeout=90)
+        eventually(lambda: '"counted"' in log_of(child), "a batch is counted", timeout=180)
         for each in psutil.Process(child.pid).children(recursive=True):
             if each.name() == "java":
                 each.kill()

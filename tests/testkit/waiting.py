@@ -22,7 +22,7 @@ def becomes_true(condition: Callable[[], bool], timeout: float, *, interval: flo
 
 
 def eventually(
-    condition: Callable[[], bool], what: str, *, timeout: float = 60.0, interval: float = 0.05
+    condition: Callable[[], bool], what: str, *, timeout: float = 120.0, interval: float = 0.05
 ) -> None:
     """Wait until a condition is true.
 
