@@ -2,6 +2,7 @@
 
 import attrs
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from pyspark.errors import StreamingQueryException
 
 from voting_stream.outages import is_outage
@@ -39,6 +40,7 @@ def query_error(message: str, *causes: str) -> StreamingQueryException:
     "error",
     [
         query_error(f"Job aborted: Lost task 0.0: {ERRORS}.TimeoutException: Expiring 1 record(s)"),
+        KafkaException(KafkaError(KafkaError._TIMED_OUT)),
         query_error("No resolvable bootstrap urls given in bootstrap.servers"),
         query_error(
             "terminated with exception: This server does not host this topic-partition.",
@@ -47,8 +49,8 @@ def query_error(message: str, *causes: str) -> StreamingQueryException:
         ),
     ],
 )
-def test_an_outage_is_recognized(error: StreamingQueryException) -> None:
-    """By the message, or by the class of a cause that the message lacks."""
+def test_an_outage_is_recognized(error: Exception) -> None:
+    """By its code or message, or by the class of a cause that the message lacks."""
     assert is_outage(error)
 
 
@@ -61,5 +63,5 @@ def test_an_outage_is_recognized(error: StreamingQueryException) -> None:
     ],
 )
 def test_another_error_is_none(error: StreamingQueryException) -> None:
-    """It needs somebody's attention."""
+    """The stream ends with it."""
     assert not is_outage(error)

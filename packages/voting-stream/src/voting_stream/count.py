@@ -218,7 +218,7 @@ class Count:
                 "version began: delete it, and the stream counts from the beginning, or use "
                 "micro-batches with --trigger '1 second'"
             ) from error
-        if is_available and not is_unavailable(error) and not is_outage(error):
+        if is_available and not is_outage(error):
             raise FatalError(f"the count stopped: {cause[:500]}") from error
         self._outage.failed(error)
         self._await_kafka()

@@ -1,7 +1,9 @@
-"""Which errors of a query mean that Kafka is unavailable for a while."""
+"""Which errors that end a query mean that Kafka is unavailable for a while."""
 
 import re
 from typing import Any
+
+from voting_core.kafka import is_unavailable
 
 _RETRIABLE = re.compile(
     r"\b(AuthorizerNotReady|ConcurrentTransactions|CoordinatorLoadInProgress"
@@ -22,10 +24,12 @@ _UNRESOLVABLE = "No resolvable bootstrap urls"
 
 
 def is_outage(error: Exception) -> bool:
-    """Return whether an error of a query, or one of its causes, is an outage of Kafka.
+    """Return whether an error of a query or of a client, or one of its causes, is an outage.
 
     A topic that is missing looks like one too: the caller checks the topics themselves.
     """
+    if is_unavailable(error):
+        return True
     text = "\n".join((str(error), *_java_causes(error)))
     return _UNRESOLVABLE in text or _RETRIABLE.search(text) is not None
 
