@@ -212,6 +212,13 @@ TABLE = [
         "No space left",
     ),
     (
+        "PostgreSQL's disk too full for a session",
+        Kind.DISK_FULL_DATABASE,
+        attrs.evolve(WELL, database=Failure("FATAL: could not write: No space left on device")),
+        3,
+        "No space left",
+    ),
+    (
         "slow round trip",
         Kind.SLOW_DATABASE,
         changed(database={"round_trip": 0.8}),

@@ -6,6 +6,8 @@ stall, and last the stalls without another cause. The first problem is the diagn
 """
 
 import enum
+import errno
+import os
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -256,6 +258,8 @@ def _no_broker(facts: Facts) -> Problem | None:
 def _no_database(facts: Facts) -> Problem | None:
     if not isinstance(facts.database, Failure) or facts.database.is_setup:
         return None
+    if _full_disk(facts.database) is not None:
+        return None
     return Problem(
         Kind.NO_DATABASE,
         f"PostgreSQL is unreachable ({facts.database.reason})",
@@ -288,13 +292,25 @@ def _is_almost_full(directory: LogDirectory) -> bool:
 
 
 def _disk_full_database(facts: Facts) -> Problem | None:
-    if not isinstance(facts.database, DatabaseFacts) or facts.database.disk_full is None:
+    message = _full_disk(facts.database)
+    if message is None:
         return None
     return Problem(
         Kind.DISK_FULL_DATABASE,
-        f"PostgreSQL has no disk space ({facts.database.disk_full})",
+        f"PostgreSQL has no disk space ({message})",
         "free or enlarge the disk of its data directory; the services continue by themselves",
     )
+
+
+def _full_disk(database: DatabaseFacts | Failure) -> str | None:
+    """Return PostgreSQL's message if it has no disk space.
+
+    A server whose disk is quite full cannot open sessions either. libpq gives no error code for a
+    refused session, so that only the operating system's text in the message tells it.
+    """
+    if isinstance(database, DatabaseFacts):
+        return database.disk_full
+    return database.reason if os.strerror(errno.ENOSPC) in database.reason else None
 
 
 def _no_leader(facts: Facts) -> Problem | None:
