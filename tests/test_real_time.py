@@ -114,6 +114,24 @@ def test_checkpoints_are_written_while_it_counts(ready: Election) -> None:
         await_tallied(ready, 450)
 
 
+def test_bursts_are_counted_by_micro_batches(ready: Election) -> None:
+    """On the same checkpoint; real-time mode goes on after them."""
+    ready.consume()
+    with running_stream(ready, REAL_TIME, LONG, "--real-time-rate=10") as child:
+        await_real_time(child)
+        vote(ready, 300, 400)
+        eventually(lambda: "counting by micro-batches" in log_of(child), "the burst", timeout=30)
+        eventually(
+            lambda: log_of(child).count("counting in real time") == 2, "real time again", timeout=90
+        )
+        vote(ready, 400, 405)
+        await_tallied(ready, 365)
+        child.stop(10)
+    view = totals(ready, votes_topic_id(ready))
+    assert set(view.sums().values()) == {365}
+    assert view.regressed() == []
+
+
 def test_the_heartbeat_shows_whether_votes_wait(ready: Election, tmp_path: Path) -> None:
     """It goes on while none does, also after an aborted transaction; not while Java hangs."""
     ready.consume()

@@ -11,24 +11,29 @@ __all__ = ["machine_lines", "markdown_table", "result_table"]
 
 
 def result_table(rows: Sequence[Row]) -> Table:
-    """Return a line for each row, with all that it compares."""
-    table = Table(title="Medians, and the least and the greatest value", show_lines=True)
-    for column in ("row", "unit", "ours", "peers", "limit", "of the limit", "× best peer"):
-        table.add_column(column, justify="left" if column in ("row", "unit", "peers") else "right")
-    table.add_column("µs of CPU a vote", justify="right")
-    table.add_column("goals")
+    """Return a section for each row, with all that it compares."""
+    table = Table(title="Medians, with the least and the greatest value")
+    table.add_column("row")
+    table.add_column("")
+    table.add_column("measured", justify="right")
+    table.add_column("")
     for row in rows:
-        table.add_row(
-            row.name,
-            row.unit,
-            _figure(row.ours),
-            "\n".join(f"{name}: {_figure(figure)}" for name, figure in row.peers.items()),
-            "–" if row.limit is None else f"{row.limit[0]}:\n{_figure(row.limit[1])}",
-            _ratio(row.ratio_to_limit),
-            _ratio(row.ratio_to_best_peer),
-            _cpu(row),
-            "\n".join(map(_goal, row.goals)),
-        )
+        table.add_section()
+        table.add_row(row.name, "ours", _figure(row.ours), row.unit)
+        if row.limit is not None:
+            name, figure = row.limit
+            table.add_row(
+                "", name, _figure(figure), f"limit; ours reaches {_ratio(row.ratio_to_limit)}"
+            )
+        for name, figure in row.peers.items():
+            table.add_row(
+                "", name, _figure(figure), f"ours is {_number(row.ratio_to(figure))} × as good"
+            )
+        if row.cpu_us_per_vote is not None:
+            shares = ", ".join(f"{name} {us:.0f}" for name, us in row.cpu_us.items())
+            table.add_row("", "µs of CPU a vote", _number(row.cpu_us_per_vote), shares)
+        for goal in row.goals:
+            table.add_row("", goal.text, _number(goal.value), _mark(goal))
     return table
 
 
@@ -46,16 +51,9 @@ def _ratio(ratio: float | None) -> str:
     return "–" if ratio is None else _number(ratio)
 
 
-def _cpu(row: Row) -> str:
-    if row.cpu_us_per_vote is None:
-        return "–"
-    shares = "\n".join(f"{name} {us:.0f}" for name, us in row.cpu_us.items())
-    return f"{row.cpu_us_per_vote:.0f}\n{shares}"
-
-
-def _goal(goal: Goal) -> str:
+def _mark(goal: Goal) -> str:
     mark, color = ("met", "green") if goal.met else ("NOT MET", "red")
-    return f"{goal.text}: {_number(goal.value)} [{color}]{mark}[/{color}]"
+    return f"goal [{color}]{mark}[/{color}]"
 
 
 def machine_lines(measured: dict[str, Any]) -> Iterable[str]:

@@ -114,19 +114,20 @@ class Row:
     @property
     def ratio_to_limit(self) -> float | None:
         """Ours as a part of the limit: 1 is all that can be reached."""
-        return None if self.limit is None else self._ratio(self.limit[1])
+        return None if self.limit is None else self.ratio_to(self.limit[1])
 
     @property
     def ratio_to_best_peer(self) -> float | None:
         """How many times better ours is than the best peer."""
-        return min(map(self._ratio, self.peers.values()), default=None)
+        return min(map(self.ratio_to, self.peers.values()), default=None)
 
     @property
     def cpu_us_per_vote(self) -> float | None:
         """Microseconds of CPU time for each vote, of all processes together."""
         return sum(self.cpu_us.values()) if self.cpu_us else None
 
-    def _ratio(self, other: Figure) -> float:
+    def ratio_to(self, other: Figure) -> float:
+        """Return how many times better ours is than another figure."""
         a, b = self.ours.median, other.median
         return a / b if self.more_is_better else b / a
 

@@ -23,7 +23,7 @@ from bench.totals import (
 from voting_core import topics
 from voting_core.kafka import offset_ranges, read_ranges
 from voting_infra import Child, Command
-from voting_infra.logs import cache_directory
+from voting_infra.service_commands import spark_archives
 
 __all__ = ["IN_REAL_TIME", "StageRun", "consume", "produce", "running", "stream_arguments", "tally"]
 
@@ -155,7 +155,7 @@ def stream_arguments(context: Context, checkpoint: Path) -> tuple[str, ...]:
     """Return the arguments of `voting-stream` that each run has."""
     java_options = context.sizes.java_options
     return (
-        *("run", f"--checkpoint={checkpoint}", f"--class-archives={cache_directory() / 'spark'}"),
+        *("run", f"--checkpoint={checkpoint}", f"--class-archives={spark_archives()}"),
         *([f"--spark-conf=spark.driver.extraJavaOptions={java_options}"] if java_options else []),
     )
 

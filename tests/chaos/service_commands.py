@@ -4,8 +4,7 @@ from pathlib import Path
 
 from testkit.election import QUICK_JAVA
 from voting_infra import Command, Stack
-from voting_infra.logs import cache_directory
-from voting_infra.service_commands import service_command
+from voting_infra.service_commands import service_command, spark_archives
 from voting_stream.settings import StreamSettings
 
 __all__ = ["Commands"]
@@ -56,6 +55,6 @@ class Commands:
             self._stack,
             "voting-stream",
             *("run", f"--checkpoint={self.checkpoint}", f"--trigger={self._trigger}"),
-            f"--class-archives={cache_directory() / 'spark'}",
+            f"--class-archives={spark_archives()}",
             f"--spark-conf=spark.driver.extraJavaOptions={QUICK_JAVA}",
         )

@@ -15,6 +15,7 @@ from shell_blocks import BlockError, check_output, read_page, session_script
 from voting_core.service.java import find_java
 from voting_infra import Stack, Supervisor
 from voting_infra.kafka_libs import resolve_kafka_libs
+from voting_infra.service_commands import spark_archives
 
 __all__ = ["ROOT", "install_kafka_tools", "run_page", "session_environment"]
 
@@ -51,6 +52,7 @@ def session_environment(stack: Stack, kafka_tools: Path) -> dict[str, str]:
         "VOTING_KAFKA_BOOTSTRAP_SERVERS": stack.bootstrap_servers,
         "VOTING_DATABASE_URL": stack.database_url,
         "SPARK_LOCAL_IP": "127.0.0.1",
+        "VOTING_CLASS_ARCHIVES": str(spark_archives()),
     }
 
 

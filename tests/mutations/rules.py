@@ -390,9 +390,17 @@ RULES = (
         name="catch-up-before-real-time",
         rule="Real-time mode begins after micro-batches have counted a large backlog.",
         file=f"{_STREAM}/count.py",
-        anchor='if sum(batch["numInputRows"] for batch in batches) <= CATCH_UP_VOTES:',
+        anchor="if arrived <= BEGIN_SHARE * self._settings.real_time_rate * min(seconds, SECONDS):",
         replacement="if True:",
         tests=(f"{_STREAM_TESTS}::test_a_backlog_is_counted_before_real_time_mode_begins",),
+    ),
+    Rule(
+        name="few-votes-counted-again",
+        rule="Real-time mode is not left while micro-batches would count many votes again.",
+        file=f"{_STREAM}/count.py",
+        anchor="if is_fast and totals.votes - at_checkpoint <= RECOUNT_VOTES:",
+        replacement="if is_fast:",
+        tests=(f"{_STREAM_TESTS}::test_real_time_mode_is_left_when_many_votes_arrive",),
     ),
     Rule(
         name="checkpoint-of-the-topic-id",

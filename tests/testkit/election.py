@@ -19,7 +19,7 @@ from voting_core.operator.setup import TopicLayout, forget_election, set_up_elec
 from voting_core.service.settings import DatabaseSettings, KafkaSettings
 from voting_core.topics import TopicSpec
 from voting_infra import Child, Command, Stack, Supervisor
-from voting_infra.service_commands import service_environment
+from voting_infra.service_commands import service_environment, spark_archives
 
 __all__ = ["QUICK_CONSUMER", "QUICK_JAVA", "Election", "fresh_election"]
 
@@ -92,6 +92,7 @@ class Election:
         done = self.run(
             *("voting-stream", "run", "--trigger=available-now", "--master=local[1]"),
             f"--spark-conf=spark.driver.extraJavaOptions={QUICK_JAVA}",
+            f"--class-archives={spark_archives()}",
             *args,
             timeout=240,
         )

@@ -4,8 +4,14 @@ import os
 import sys
 from pathlib import Path
 
+from voting_infra.logs import cache_directory
 from voting_infra.processes import Command
 from voting_infra.stack import Stack
+
+
+def spark_archives() -> Path:
+    """Return the directory of the archives of Spark's classes, in the user's cache."""
+    return cache_directory() / "spark"
 
 
 def environment_without_settings() -> dict[str, str]:

@@ -22,7 +22,8 @@ from voting_core.kafka import OffsetRange
 from voting_core.service import topic_watch
 from voting_core.service.java import Java
 from voting_stream import count, service
-from voting_stream.count import CATCH_UP_VOTES
+from voting_stream.count import RECOUNT_VOTES
+from voting_stream.pace import Pace
 from voting_stream.settings import StreamSettings
 
 ELECTION = Election(
@@ -103,6 +104,7 @@ def spark(monkeypatch: pytest.MonkeyPatch) -> FakeSpark:
     monkeypatch.setattr(service, "start_session", start_session)
     monkeypatch.setattr(service, "stop_session", stop_session)
     monkeypatch.setattr(count, "check_topic_ids", lambda *_: None)
+    monkeypatch.setattr(count, "offset_ranges", lambda *_: {0: OffsetRange(0, 7)})
     monkeypatch.setattr(topic_watch, "CHECK_SECONDS", 0.0)
     monkeypatch.setattr(service, "lock_checkpoint", lambda *_: None)
     return fake
@@ -120,6 +122,7 @@ class FakeTotals:
     """Totals that say, each time they are read, whether any was written and whether all are."""
 
     looks: list[tuple[bool, bool]]
+    each: int = 5
     counted: dict[int, int] | None = None
     votes: int = 0
     look: int = -1
@@ -136,9 +139,9 @@ class FakeTotals:
         pass
 
     def read(self) -> bool:
-        """Return whether there were new totals; each brings five votes."""
+        """Return whether there were new totals."""
         written, _ = self.looks[self.look]
-        self.votes += 5 * written
+        self.votes += self.each * written
         return written
 
     def are_complete(self) -> bool:
@@ -371,17 +374,73 @@ def test_the_heartbeat_is_updated_on_progress(
 def test_a_backlog_is_counted_before_real_time_mode_begins(
     monkeypatch: pytest.MonkeyPatch, spark: FakeSpark
 ) -> None:
-    """By micro-batches, repeated while they count many; real-time mode continues after them."""
+    """By micro-batches, repeated while many votes arrive; real-time mode continues after them."""
     totals = FakeTotals([(True, True)])
-    queries = [
-        FakeQuery(lambda: True, recentProgress=[batch(0, CATCH_UP_VOTES), batch(1, 1)]),
-        FakeQuery(lambda: True, recentProgress=[batch(2, CATCH_UP_VOTES)]),
-        FakeQuery(totals.next),
-    ]
+    # Of the second run, more arrive than in the time of a pace, of the third one fewer.
+    ends = iter([0, 90_000, 90_000, 103_000, 103_000, 115_000])
+    monkeypatch.setattr(count, "offset_ranges", lambda *_: {0: OffsetRange(0, next(ends))})
+    now = 0.0
+
+    def count_for_a_minute() -> bool:
+        nonlocal now
+        now += 60
+        return True
+
+    monkeypatch.setattr(count.time, "monotonic", lambda: now)
+    queries = [*(FakeQuery(count_for_a_minute) for _ in range(3)), FakeQuery(totals.next)]
     triggers = run_in_real_time(monkeypatch, totals, *queries)
-    assert triggers == ["available-now", "available-now", "real-time"]
+    assert triggers == ["available-now"] * 3 + ["real-time"]
     assert totals.counted == {0: 7}
     assert all(query.stopped for query in queries)
+
+
+@pytest.mark.parametrize(
+    ("rate", "before", "leaves"),
+    [(5_001, 0, True), (5_000, 0, False), (5_001, RECOUNT_VOTES, False)],
+)
+def test_real_time_mode_is_left_when_many_votes_arrive(
+    monkeypatch: pytest.MonkeyPatch, spark: FakeSpark, rate: int, before: int, leaves: bool
+) -> None:
+    """For micro-batches, but not if these would count many votes again."""
+    totals = FakeTotals([(True, True)] * 7, each=rate)
+    now = 0.0
+
+    def count_for_a_second() -> None:
+        nonlocal now
+        now += 1
+        # What real-time mode has counted, but long ago.
+        totals.votes += before if totals.look < 0 else 0
+        totals.next()
+
+    class TestPace(Pace):
+        def __init__(self) -> None:
+            super().__init__(lambda: now)
+
+    monkeypatch.setattr(count, "Pace", TestPace)
+    queries = [FakeQuery(lambda: True), FakeQuery(count_for_a_second), FakeQuery(stop)]
+    triggers = run_in_real_time(monkeypatch, totals, *queries)
+    assert triggers == ["available-now", "real-time"] + ["available-now"] * leaves
+
+
+def test_real_time_mode_is_left_after_a_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, spark: FakeSpark
+) -> None:
+    """However many votes were counted before it, because they are not counted again."""
+    totals = FakeTotals([(True, True)] * 20, each=RECOUNT_VOTES + 1)
+    query = FakeQuery(totals.next)
+
+    class FastPace(Pace):
+        votes_per_second = 6_000.0
+
+        def add(self, votes: int) -> None:
+            if votes == 8 * totals.each:
+                query.recentProgress.append(batch(0))
+
+    monkeypatch.setattr(count, "Pace", FastPace)
+    queries = [FakeQuery(lambda: True), query, FakeQuery(stop)]
+    triggers = run_in_real_time(monkeypatch, totals, *queries)
+    assert triggers == ["available-now", "real-time", "available-now"]
+    assert totals.votes == 9 * totals.each
 
 
 def test_an_outage_in_real_time_mode_is_caught_up(

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import attrs
 
-from voting_infra.logs import cache_directory
 from voting_infra.processes import Command
-from voting_infra.service_commands import service_command
+from voting_infra.service_commands import service_command, spark_archives
 from voting_infra.stack import Stack
 
 
@@ -68,7 +67,7 @@ class Services:
             "voting-stream",
             "run",
             f"--checkpoint={self.directory / 'tally'}",
-            f"--class-archives={cache_directory() / 'spark'}",
+            f"--class-archives={spark_archives()}",
             # A demo is over before the better code of the second compiler would pay.
             "--spark-conf=spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
-from confluent_kafka import KafkaException
+from confluent_kafka import IsolationLevel, KafkaException
 from confluent_kafka.admin import AdminClient
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import Row, SparkSession
@@ -16,7 +16,7 @@ from pyspark.sql.streaming.listener import StreamingQueryProgress
 from voting_core import topics
 from voting_core.election import Election
 from voting_core.exceptions import FatalError, UnreachableError, one_line
-from voting_core.kafka import is_unavailable
+from voting_core.kafka import is_unavailable, offset_ranges
 from voting_core.service.health import Heartbeat
 from voting_core.service.identity import check_topic_ids
 from voting_core.service.outage import STEP_SECONDS, OutageLog
@@ -25,11 +25,15 @@ from voting_core.service.topic_watch import TopicWatch
 from voting_stream.aggregation import FOREIGN
 from voting_stream.live_totals import LiveTotals
 from voting_stream.outages import is_outage
+from voting_stream.pace import SECONDS, Pace
 from voting_stream.query import start_query
 from voting_stream.settings import AVAILABLE_NOW, REAL_TIME, StreamSettings
 
-CATCH_UP_VOTES = 100_000
-"""A larger backlog is counted by micro-batches before real-time mode, which takes 5 s for it."""
+BEGIN_SHARE = 0.5
+"""Real-time mode begins below this share of its rate, so that it is not left again at once."""
+
+RECOUNT_VOTES = 100_000
+"""Real-time mode is not left while more votes have been counted since the last checkpoint."""
 
 PAUSE_MAX = 60.0
 """Maximum pause before the query starts again, in seconds."""
@@ -83,6 +87,8 @@ class Count:
                     with self._query(self._settings.trigger) as query:
                         self._follow(query)
                     return
+            except StopRequested:
+                return
             except (StreamingQueryException, KafkaException, UnreachableError) as error:
                 self._recover(error)
 
@@ -98,38 +104,53 @@ class Count:
             query.stop()
 
     def _count_in_real_time(self) -> None:
-        """Count the backlog by micro-batches, which are faster at it; then count in real time."""
+        """Count by micro-batches until few votes arrive; then in real time until many do.
+
+        Raises:
+            StopRequested: A stop is requested.
+        """
         counted = self._catch_up()
         kafka = self._settings.kafka
-        try:
-            with self._stop.interruptible():
-                totals = LiveTotals(kafka, self._admin, self._votes_topic_id, counted)
-        except StopRequested:
-            return
+        with self._stop.interruptible():
+            totals = LiveTotals(kafka, self._admin, self._votes_topic_id, counted)
         with totals, self._query(REAL_TIME) as query:
             log.info("counting in real time", votes=totals.votes)
             self._follow_real_time(query, totals)
 
     def _catch_up(self) -> dict[int, int]:
-        """Count the backlog, until few votes have arrived meanwhile.
+        """Count what waits, until so few votes arrive meanwhile that real-time mode can go on.
 
         Returns:
             The offset at which each partition of `votes_topic` continues.
+
+        Raises:
+            StopRequested: A stop is requested.
         """
         while True:
+            began, end = time.monotonic(), self._end()
             with self._query(AVAILABLE_NOW) as query:
                 self._follow(query)
-                progress, batches = query.lastProgress, query.recentProgress
-            if self._stop.requested:
-                return {}
-            # As many as were counted have arrived meanwhile, if they arrive as fast as before.
-            if sum(batch["numInputRows"] for batch in batches) <= CATCH_UP_VOTES:
+                progress = query.lastProgress
+            arrived, seconds = self._end() - end, time.monotonic() - began
+            # After a long run, many wait even if few have arrived a second.
+            if arrived <= BEGIN_SHARE * self._settings.real_time_rate * min(seconds, SECONDS):
                 assert progress is not None
                 offsets = json.loads(progress["sources"][0]["endOffset"])[topics.VOTES.name]
                 return {int(partition): offset for partition, offset in offsets.items()}
 
+    def _end(self) -> int:
+        """Return the number of all offsets of `votes_topic`.
+
+        Raises:
+            StopRequested: A stop is requested.
+        """
+        with self._stop.interruptible():
+            ranges = offset_ranges(self._admin, topics.VOTES.name, IsolationLevel.READ_COMMITTED)
+        return sum(each.end for each in ranges.values())
+
     def _follow_real_time(self, query: StreamingQuery, totals: LiveTotals) -> None:
-        """Log the votes that were counted, until the query fails or a stop is requested."""
+        """Log the votes that were counted, until too many arrive or a stop is requested."""
+        pace, at_checkpoint = Pace(), totals.votes
 
         def is_counting() -> bool:
             before = totals.votes
@@ -143,7 +164,13 @@ class Count:
             if is_available and self._is_available(is_counting):
                 self._heartbeat.beat()
                 self._pause = 0.0
-            self._log_batches(query, "checkpoint written")
+            if self._log_batches(query, "checkpoint written"):
+                at_checkpoint = totals.votes
+            pace.add(totals.votes)
+            is_fast = pace.votes_per_second > self._settings.real_time_rate
+            if is_fast and totals.votes - at_checkpoint <= RECOUNT_VOTES:
+                log.info("counting by micro-batches", votes_per_second=round(pace.votes_per_second))
+                return
 
     def _follow(self, query: StreamingQuery) -> None:
         """Log the batches that counted votes, until the query ends or a stop is requested."""
@@ -154,15 +181,15 @@ class Count:
             self._log_batches(query)
         self._log_batches(query)
 
-    def _log_batches(self, query: StreamingQuery, event: str = "counted") -> None:
-        """Log the batches that have ended since the last call, in one line."""
+    def _log_batches(self, query: StreamingQuery, event: str = "counted") -> bool:
+        """Log the batches that have ended since the last call, in one line; return if any has."""
         batches = [
             progress
             for progress in query.recentProgress
             if progress["batchId"] > self._last_batch and progress["numInputRows"]
         ]
         if not batches:
-            return
+            return False
         self._heartbeat.beat()
         self._pause = 0.0
         last = batches[-1]
@@ -184,6 +211,7 @@ class Count:
                 records=skipped,
                 first=f"{first['partition']}@{first['offset']}",
             )
+        return True
 
     def _is_available(self, check: Callable[[], bool]) -> bool:
         """Return the result of a check of the topics, False in an outage; a stop interrupts it."""

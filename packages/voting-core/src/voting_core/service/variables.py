@@ -60,6 +60,7 @@ SETTINGS = frozenset(
         "polls_close",
         "polls_open",
         "rate",
+        "real_time_rate",
         "replication",
         "report",
         "results",
