@@ -105,7 +105,7 @@ class Context:
         """Return the command of a program of `peers` or `limits`.
 
         Args:
-            module: Its module, such as `peers.hobby_consumer`.
+            module: Its module, such as `peers.one_by_one_consumer`.
             args: Options beside the addresses of the stack.
             result: The file that it writes.
             python: Runs it; by default that of this environment.

@@ -21,7 +21,7 @@ VARIANTS = {
     "consumer": {"ours", "one ballot at a time", "the same SQL alone"},
     "stream": {"ours", "quixstreams", "bytewax", "two Spark queries", "Spark reads and parses"},
     "latency": {"ours", "batches of 1 second", "quixstreams", "real time, forwarding only"},
-    "pipeline": {"ours", "the hobby services"},
+    "pipeline": {"ours", "services of one voter at a time"},
 }
 
 

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from bench import hobby
+from bench import one_by_one
 from bench.context import PARTITIONS, Context, Program
 from bench.results import Figure, Goal, Row, check_counts, median_cpu
 from bench.rounds import run_rounds
@@ -66,21 +66,25 @@ def _decide(context: Context, ballots: int) -> StageRun:
 def _one_at_a_time(context: Context, ballots: int) -> Program:
     bench = context.bench
     bench.begin(PARTITIONS)
-    hobby.begin(context)
+    one_by_one.begin(context)
     context.workload.register(ballots)
     context.workload.send(0, ballots)
     program = context.run_program(
-        "peers.hobby_consumer",
-        *(f"--expected={ballots}", f"--source={topics.VOTERS.name}", f"--output={hobby.VOTES}"),
+        "peers.one_by_one_consumer",
+        *(
+            f"--expected={ballots}",
+            f"--source={topics.VOTERS.name}",
+            f"--output={one_by_one.VOTES}",
+        ),
     )
     # It draws by chance, so its totals are compared with those of its own table and topic only.
-    rows = bench.conn.execute("SELECT candidate_id, count(*) FROM hobby.votes GROUP BY 1")
+    rows = bench.conn.execute("SELECT candidate_id, count(*) FROM one_by_one.votes GROUP BY 1")
     check_counts(
         PEER,
         {
             "it": program.totals,
             "table": dict(rows.fetchall()),
-            "topic": vote_totals(bench.messages(hobby.VOTES)),
+            "topic": vote_totals(bench.messages(one_by_one.VOTES)),
         },
     )
     check_counts(PEER, {"ballots": ballots, "it": program.counted})

@@ -4,7 +4,7 @@ import json
 from functools import partial
 from pathlib import Path
 
-from bench import hobby
+from bench import one_by_one
 from bench.context import PARTITIONS, Context, read_program
 from bench.machine import available_cores
 from bench.meter import metering
@@ -17,7 +17,7 @@ from voting_infra import Command
 
 __all__ = ["measure"]
 
-PEER = "the hobby services"
+PEER = "services of one voter at a time"
 LIMIT = "full utilisation at this CPU time"
 LEAST_RATE = 15_000
 MOST_CPU_US = 130
@@ -29,7 +29,7 @@ def measure(context: Context) -> Row:
     runs: dict[str, list[StageRun]] = run_rounds(
         {
             "ours": partial(_pipeline, context, sizes.piped),
-            PEER: partial(_hobby_pipeline, context, sizes.one_by_one),
+            PEER: partial(_one_by_one, context, sizes.one_by_one),
         },
         sizes.slow_rounds,
         context.print_line,
@@ -119,27 +119,33 @@ def _send(context: Context, voters: int, seed: str) -> None:
     context.bench.run([context.bench.service("voting-producer", *arguments)])
 
 
-def _hobby_pipeline(context: Context, voters: int) -> StageRun:
+def _one_by_one(context: Context, voters: int) -> StageRun:
     bench, warm_up = context.bench, context.sizes.one_by_one // 5
     bench.begin(PARTITIONS)
     # The candidates come from our producer.
     _send(context, 1, "candidates")
-    hobby.begin(context)
-    directory = context.new_directory("hobby")
+    one_by_one.begin(context)
+    directory = context.new_directory("one_by_one")
 
     def program(module: str, *args: str, result: Path = directory / "unused") -> Command:
         return context.program(f"peers.{module}", f"--directory={directory}", *args, result=result)
 
     with (
-        hobby.local_api(context) as api,
-        totals_follower(bench, hobby.TOTALS) as follower,
+        one_by_one.local_api(context) as api,
+        totals_follower(bench, one_by_one.TOTALS) as follower,
         running(
             context,
-            program("hobby_stream", f"--source={hobby.VOTES}", f"--output={hobby.TOTALS}"),
+            program(
+                "one_by_one_stream", f"--source={one_by_one.VOTES}", f"--output={one_by_one.TOTALS}"
+            ),
         ) as streaming,
         running(
             context,
-            program("hobby_consumer", f"--source={hobby.VOTERS}", f"--output={hobby.VOTES}"),
+            program(
+                "one_by_one_consumer",
+                f"--source={one_by_one.VOTERS}",
+                f"--output={one_by_one.VOTES}",
+            ),
         ) as consuming,
     ):
 
@@ -149,8 +155,12 @@ def _hobby_pipeline(context: Context, voters: int) -> StageRun:
 
         def send(ballots: int, all_ballots: int) -> Path:
             result = directory / f"{all_ballots}.json"
-            arguments = (f"--expected={ballots}", f"--api-url={api}", f"--output={hobby.VOTERS}")
-            bench.run([program("hobby_producer", *arguments, result=result)])
+            arguments = (
+                f"--expected={ballots}",
+                f"--api-url={api}",
+                f"--output={one_by_one.VOTERS}",
+            )
+            bench.run([program("one_by_one_producer", *arguments, result=result)])
             await_condition("totals", lambda: follower.reaches(all_ballots), check=check)
             return result
 
@@ -158,9 +168,9 @@ def _hobby_pipeline(context: Context, voters: int) -> StageRun:
         everything = warm_up + voters
         sent = read_program(send(voters, everything))
         start, end = sent.ended_at - sent.seconds, follower.changed_at
-    rows = bench.conn.execute("SELECT candidate_id, count(*) FROM hobby.votes GROUP BY 1")
+    rows = bench.conn.execute("SELECT candidate_id, count(*) FROM one_by_one.votes GROUP BY 1")
     stored: dict[str, int] = dict(rows.fetchall())
-    check_counts(PEER, {"table": stored, "topic": topic_totals(bench.messages(hobby.TOTALS))})
+    check_counts(PEER, {"table": stored, "topic": topic_totals(bench.messages(one_by_one.TOTALS))})
     check_counts(PEER, {"ballots": everything, "votes": sum(stored.values())})
     return StageRun(
         counted=voters, votes=voters, seconds=end - start, cpu_us={}, peak_memory=0, totals=stored

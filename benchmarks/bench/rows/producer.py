@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from bench import hobby
+from bench import one_by_one
 from bench.context import PARTITIONS, Context, Program
 from bench.results import Figure, Goal, Row, check_counts, median_cpu
 from bench.rounds import run_rounds
@@ -51,14 +51,14 @@ def measure(context: Context) -> Row:
 
 
 def _one_at_a_time(context: Context, voters: int) -> Program:
-    hobby.begin(context)
-    with hobby.local_api(context) as address:
+    one_by_one.begin(context)
+    with one_by_one.local_api(context) as address:
         program = context.run_program(
-            "peers.hobby_producer",
-            *(f"--expected={voters}", f"--api-url={address}", f"--output={hobby.VOTERS}"),
+            "peers.one_by_one_producer",
+            *(f"--expected={voters}", f"--api-url={address}", f"--output={one_by_one.VOTERS}"),
         )
-    sent = sum(1 for _ in context.bench.messages(hobby.VOTERS))
-    stored = hobby.voter_count(context)
+    sent = sum(1 for _ in context.bench.messages(one_by_one.VOTERS))
+    stored = one_by_one.voter_count(context)
     check_counts(PEER, {"asked": voters, "table": stored, "topic": sent, "it": program.counted})
     return program
 

@@ -148,7 +148,7 @@ def _two_queries(context: Context, votes: _Votes) -> Program:
     output = _new_output(context, "two_queries")
     expected = sum(votes.all.values())
     program = context.run_program(
-        "peers.hobby_stream",
+        "peers.one_by_one_stream",
         *(f"--source={topics.VOTES.name}", f"--output={output}", f"--expected={expected}"),
         f"--batch={votes.batch}",
     )

@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -386,7 +387,7 @@ def test_a_backlog_is_counted_before_real_time_mode_begins(
         now += 60
         return True
 
-    monkeypatch.setattr(count.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     queries = [*(FakeQuery(count_for_a_minute) for _ in range(3)), FakeQuery(totals.next)]
     triggers = run_in_real_time(monkeypatch, totals, *queries)
     assert triggers == ["available-now"] * 3 + ["real-time"]

@@ -46,7 +46,9 @@ def main(options: argparse.Namespace) -> None:
     """Produce the expected number of voters."""
     producer = Producer({"bootstrap.servers": options.bootstrap_servers})
     stopwatch = Stopwatch()
-    insert = f"INSERT INTO hobby.voters ({_COLUMNS}) VALUES ({', '.join(['%s'] * 15)})".encode()
+    insert = (
+        f"INSERT INTO one_by_one.voters ({_COLUMNS}) VALUES ({', '.join(['%s'] * 15)})".encode()
+    )
     with psycopg.connect(options.database_url) as conn, conn.cursor() as cursor:
         stopwatch.start()
         for _ in range(options.expected):

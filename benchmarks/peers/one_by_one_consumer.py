@@ -18,7 +18,7 @@ def main(options: argparse.Namespace) -> None:
     consumer = Consumer(
         {
             "bootstrap.servers": options.bootstrap_servers,
-            "group.id": f"hobby-{options.output}",
+            "group.id": f"one-by-one-{options.output}",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
         }
@@ -48,7 +48,7 @@ def main(options: argparse.Namespace) -> None:
                 "vote": 1,
             }
             cursor.execute(
-                "INSERT INTO hobby.votes (voter_id, candidate_id, voting_time) VALUES (%s, %s, %s)",
+                "INSERT INTO one_by_one.votes (voter_id, candidate_id, voting_time) VALUES (%s, %s, %s)",
                 (vote["voter_id"], candidate_id, vote["voting_time"]),
             )
             conn.commit()

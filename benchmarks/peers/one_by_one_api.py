@@ -13,7 +13,7 @@ _STATES = ("Berlin", "Hamburg", "Hessen", "Saarland")
 
 def _person(number: int) -> dict[str, object]:
     return {
-        "login": {"uuid": f"hobby-{number:012d}"},
+        "login": {"uuid": f"one-by-one-{number:012d}"},
         "name": {"title": "Ms", "first": "Ada", "last": f"Voter {number}"},
         "gender": "female" if number % 2 else "male",
         "nat": "DE",
