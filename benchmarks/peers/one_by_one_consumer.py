@@ -48,7 +48,8 @@ def main(options: argparse.Namespace) -> None:
                 "vote": 1,
             }
             cursor.execute(
-                "INSERT INTO one_by_one.votes (voter_id, candidate_id, voting_time) VALUES (%s, %s, %s)",
+                "INSERT INTO one_by_one.votes (voter_id, candidate_id, voting_time)"
+                " VALUES (%s, %s, %s)",
                 (vote["voter_id"], candidate_id, vote["voting_time"]),
             )
             conn.commit()
