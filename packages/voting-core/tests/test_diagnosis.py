@@ -298,7 +298,7 @@ TABLE = [
         Kind.WRONG_ELECTION,
         changed({"elections": {"other": OTHER}}),
         2,
-        "other",
+        "('Election', rehearsal): check --kafka-bootstrap-servers and --database-url",
     ),
     (
         "database without an election",
@@ -310,9 +310,12 @@ TABLE = [
     (
         "older store",
         Kind.OLDER_STORE,
-        attrs.evolve(WELL, evidence=Evidence(older_store="Kafka is older; restore a newer backup")),
+        attrs.evolve(
+            WELL,
+            evidence=Evidence(older_store=Failure("Kafka is older", remedy="restore a backup")),
+        ),
         2,
-        "Kafka is older: restore a newer backup",
+        "Kafka is older: restore a backup",
     ),
     (
         "missing topic",
@@ -324,9 +327,18 @@ TABLE = [
     (
         "missing schema",
         Kind.NOT_SET_UP,
-        attrs.evolve(WELL, database=Failure("no tables", is_setup=True)),
+        attrs.evolve(
+            WELL, database=Failure("no tables", is_setup=True, remedy="run `voting init`")
+        ),
         2,
-        "voting init",
+        "no tables: run `voting init`",
+    ),
+    (
+        "stores that were set up differently",
+        Kind.WRONG_ELECTION,
+        changed({"elections": {"mine": attrs.evolve(ELECTION, name="Other")}}),
+        2,
+        "differently: run `voting init`, with the services stopped",
     ),
     (
         "unproven totals",
@@ -383,6 +395,7 @@ def test_a_problem_is_named(kind: Kind, facts: Facts, exit_code: int, named: str
     assert [problem.kind for problem in diagnosis.problems] == [kind]
     assert diagnosis.exit_code == exit_code
     assert named in str(diagnosis)
+    assert str(diagnosis).count("`voting init`") <= 1
 
 
 def test_every_kind_is_tested() -> None:

@@ -15,11 +15,13 @@ class Failure:
     """Why nothing is known about Kafka or PostgreSQL.
 
     Attributes:
-        is_setup: Whether it is reachable, and something of the election is missing.
+        is_setup: Whether it is reachable, and something of the election is missing or wrong.
+        remedy: What to do, if the error says it.
     """
 
     reason: str
     is_setup: bool = False
+    remedy: str | None = None
 
 
 @attrs.frozen
@@ -152,7 +154,7 @@ class Evidence:
     is_complete: bool = True
     unproven: Mapping[str, str] = attrs.field(factory=dict)
     incidents: tuple[Incident, ...] = ()
-    older_store: str | None = None
+    older_store: Failure | None = None
     problems: tuple[str, ...] = ()
 
 

@@ -16,7 +16,13 @@ from confluent_kafka.admin import AdminClient
 from voting_core.database import connect
 from voting_core.database.incidents import unresolved_incidents
 from voting_core.election import recreated_topics
-from voting_core.exceptions import ElectionError, SetupError, UnreachableError, one_line
+from voting_core.exceptions import (
+    ElectionError,
+    SchemaError,
+    TopicError,
+    UnreachableError,
+    one_line,
+)
 from voting_core.kafka import connect_admin
 from voting_core.operator.evidence import find_unproven_totals, record_evidence
 from voting_core.operator.status.brokers import broker_facts
@@ -48,6 +54,9 @@ def gather_facts(kafka: KafkaSettings, database: DatabaseSettings) -> Facts:
     """Return what can be learned about the pipeline within about 15 s.
 
     A half of the system that is unreachable, or does not respond in time, is a `Failure`.
+
+    Raises:
+        InputError: The database URL is malformed.
     """
     at = time.time()
     until = time.monotonic() + HALF_SECONDS
@@ -87,7 +96,7 @@ def _read_kafka(settings: KafkaSettings) -> _KafkaHalf:
         try:
             facts = kafka_status(settings, admin)
             held_back = facts.held_back
-        except SetupError as error:
+        except (TopicError, UnreachableError) as error:
             facts = _failure(error)
         brokers = broker_facts(settings, admin, held_back)
     except (UnreachableError, KafkaException) as error:
@@ -101,11 +110,15 @@ class _DatabaseHalf:
     conn: psycopg.Connection | None = None
 
     def read(self) -> DatabaseFacts | Failure:
-        """Return what PostgreSQL tells; an error becomes a failure."""
+        """Return what PostgreSQL tells; an error becomes a failure.
+
+        Raises:
+            InputError: The URL is malformed.
+        """
         try:
             self.conn = connect(self.settings, timeout=CONNECT_SECONDS)
             return database_facts(self.conn)
-        except (SetupError, psycopg.Error) as error:
+        except (SchemaError, UnreachableError, psycopg.Error) as error:
             return _failure(error)
 
     def close(self) -> None:
@@ -120,8 +133,9 @@ class _DatabaseHalf:
 def _failure(error: Exception) -> Failure:
     if isinstance(error, KafkaException):
         return Failure(str(error.args[0].str()))
-    is_setup = isinstance(error, SetupError) and not isinstance(error, UnreachableError)
-    return Failure(one_line(error), is_setup)
+    if isinstance(error, SchemaError | TopicError | ElectionError):
+        return Failure(error.reason, is_setup=True, remedy=error.remedy)
+    return Failure(one_line(error))
 
 
 def _check_both(
@@ -149,7 +163,7 @@ def _check_both(
     try:
         comparing.result(max(0.0, until - time.monotonic()))
     except ElectionError as error:
-        return attrs.evolve(evidence, older_store=str(error))
+        return attrs.evolve(evidence, older_store=_failure(error))
     except TimeoutError:
         reason = f"the age of the stores was not compared within {EVIDENCE_SECONDS:.0f} s"
         return attrs.evolve(evidence, problems=(*evidence.problems, reason))
