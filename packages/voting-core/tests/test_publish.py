@@ -248,6 +248,23 @@ def test_a_forged_total_is_recorded(system: System, tmp_path: Path) -> None:
     assert system.recorded == ["aggregated_votes_per_candidate"]
 
 
+def test_a_role_that_may_only_read_sees_every_reason(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also that the evidence is not recorded."""
+
+    def refuse(*_: object) -> None:
+        raise psycopg.errors.InsufficientPrivilege("permission denied for table incidents")
+
+    monkeypatch.setattr(evidence, "record_incident", refuse)
+    forged(system)
+    with pytest.raises(RefusedError) as caught:
+        system.run(certify, tmp_path / "out")
+    first, *_, last = caught.value.reasons
+    assert "add up to 1,000 votes" in first
+    assert last == "incidents are not recorded: permission denied for table incidents"
+
+
 def test_the_number_of_reasons_is_limited(system: System, tmp_path: Path) -> None:
     """A refusal contains the first reasons and the number of further ones."""
     many = [Difference(f"candidate {n}", {"postgres": 1, "votes_topic": 0}) for n in range(30)]

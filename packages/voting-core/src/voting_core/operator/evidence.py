@@ -10,11 +10,14 @@ import psycopg
 
 from voting_core.aggregates import unproven_sums
 from voting_core.database.incidents import IncidentKind, record_incident
+from voting_core.exceptions import one_line
 from voting_core.foreign import ForeignRecords
 from voting_core.operator.vote_counts import select_number
 from voting_core.topics import ALL_TOPICS
 
 _COMPACTED = frozenset(topic.name for topic in ALL_TOPICS if not topic.is_log)
+
+_READ_ONLY = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
 
 
 def find_unproven_totals(conn: psycopg.Connection, sums: Mapping[str, int]) -> dict[str, str]:
@@ -34,12 +37,25 @@ def find_unproven_totals(conn: psycopg.Connection, sums: Mapping[str, int]) -> d
 
 def record_evidence(
     conn: psycopg.Connection, unproven: Mapping[str, str], foreign: ForeignRecords
-) -> None:
+) -> str | None:
     """Record unproven totals, and the foreign records on compacted topics, as incidents.
 
     There is one incident for each topic. Foreign records on a log remain, so they need no other
     evidence.
+
+    Returns:
+        Why they are not recorded, if the connection may only read; None otherwise.
     """
+    try:
+        _record_evidence(conn, unproven, foreign)
+    except _READ_ONLY as error:
+        return f"incidents are not recorded: {one_line(error)}"
+    return None
+
+
+def _record_evidence(
+    conn: psycopg.Connection, unproven: Mapping[str, str], foreign: ForeignRecords
+) -> None:
     for topic, detail in unproven.items():
         record_incident(conn, IncidentKind.UNPROVEN_TOTALS, topic, detail)
     for topic, number in foreign.by_topic.items():

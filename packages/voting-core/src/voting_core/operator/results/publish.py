@@ -78,9 +78,9 @@ def certify(
     check_unused(out)
     before = kafka_status(settings, admin)
     unproven = find_unproven_totals(conn, before.sums)
-    record_evidence(conn, unproven, before.foreign)
+    problem = record_evidence(conn, unproven, before.foreign)
     if reasons := _refusals(before, unproven, unresolved_incidents(conn), stored_votes(conn)):
-        raise RefusedError(reasons)
+        raise RefusedError([*reasons, problem] if problem else reasons)
     reconciled = _reconciled_votes(settings, admin, conn)
     with new_directory(out) as directory:
         with open_snapshot(conn) as snapshot:

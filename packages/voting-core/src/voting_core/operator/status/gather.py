@@ -45,8 +45,6 @@ HALF_SECONDS = 10.0
 
 EVIDENCE_SECONDS = 4.0
 
-_READ_ONLY = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
-
 T = TypeVar("T")
 
 
@@ -174,19 +172,15 @@ def _check_both(
 
 def _find_evidence(conn: psycopg.Connection, status: KafkaStatus) -> Evidence:
     """Record and return what only another client can have written, and earlier incidents."""
-    problems = []
     try:
         with conn.transaction():
             conn.execute(f"SET LOCAL statement_timeout = {int(QUERY_SECONDS * 1000)}".encode())
             unproven = find_unproven_totals(conn, status.sums)
-        try:
-            record_evidence(conn, unproven, status.foreign)
-        except _READ_ONLY as error:
-            problems.append(f"incidents are not recorded: {one_line(error)}")
+        problem = record_evidence(conn, unproven, status.foreign)
         incidents = tuple(unresolved_incidents(conn))
     except psycopg.Error as error:
         return Evidence(is_complete=False, problems=(one_line(error),))
-    return Evidence(unproven=unproven, incidents=incidents, problems=tuple(problems))
+    return Evidence(unproven=unproven, incidents=incidents, problems=(problem,) if problem else ())
 
 
 def _result(future: "Future[T]", until: float, default: T) -> T:
