@@ -52,6 +52,9 @@ DATABASE = DatabaseFacts(
     write_seconds=0.01,
     services=(CONSUMER,),
 )
+INCIDENT = Incident(
+    4, datetime(2024, 1, 1, tzinfo=UTC), IncidentKind.UNPROVEN_TOTALS, "a_topic", "…"
+)
 WELL = Facts(at=NOW, kafka=KAFKA, brokers=BROKERS, database=DATABASE)
 
 
@@ -350,22 +353,16 @@ TABLE = [
     (
         "incident",
         Kind.INCIDENTS,
-        attrs.evolve(
-            WELL,
-            evidence=Evidence(
-                incidents=(
-                    Incident(
-                        4,
-                        datetime(2024, 1, 1, tzinfo=UTC),
-                        IncidentKind.UNPROVEN_TOTALS,
-                        "a_topic",
-                        "…",
-                    ),
-                )
-            ),
-        ),
+        attrs.evolve(WELL, evidence=Evidence(incidents=(INCIDENT,))),
         1,
-        "4: unproven_totals on a_topic",
+        "incident 4 is unresolved: unproven_totals on a_topic",
+    ),
+    (
+        "incidents",
+        Kind.INCIDENTS,
+        attrs.evolve(WELL, evidence=Evidence(incidents=(INCIDENT, INCIDENT))),
+        1,
+        "2 unresolved incidents, first 4: unproven_totals on a_topic",
     ),
     (
         "disagreement",

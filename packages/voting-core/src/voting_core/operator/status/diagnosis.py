@@ -215,10 +215,12 @@ def _incidents(facts: Facts) -> Problem | None:
     if not incidents:
         return None
     first = incidents[0]
+    named = f"incident {first.incident_id} is unresolved"
+    if len(incidents) > 1:
+        named = f"{len(incidents):,} unresolved incidents, first {first.incident_id}"
     return Problem(
         Kind.INCIDENTS,
-        f"{len(incidents):,} unresolved incidents, first {first.incident_id}: {first.kind} on "
-        f"{first.subject}",
+        f"{named}: {first.kind} on {first.subject}",
         "`voting incidents` lists them; `voting incidents resolve` records how one was resolved",
     )
 
