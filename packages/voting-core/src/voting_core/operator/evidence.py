@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import psycopg
 
-from voting_core.aggregates import unproven_sums
+from voting_core.aggregates import unproven_totals
 from voting_core.database.incidents import IncidentKind, record_incident
 from voting_core.exceptions import one_line
 from voting_core.foreign import ForeignRecords
@@ -25,14 +25,7 @@ def find_unproven_totals(conn: psycopg.Connection, sums: Mapping[str, int]) -> d
 
     `sums` are the sums of the totals of each grouping, read before this call.
     """
-    accepted = select_number(conn, "votes")
-    found: dict[str, str] = {}
-    for grouping, total in unproven_sums(sums, accepted).items():
-        topic, _, dimension = grouping.partition(" ")
-        what = f" by {dimension}" if dimension else ""
-        detail = f"the totals{what} add up to {total:,} votes, PostgreSQL has {accepted:,}"
-        found.setdefault(topic, detail)
-    return found
+    return unproven_totals(sums, select_number(conn, "votes"))
 
 
 def record_evidence(
