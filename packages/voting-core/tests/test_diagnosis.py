@@ -93,7 +93,11 @@ def test_a_pipeline_that_works_is_well() -> None:
     assert kinds(WELL) == []
     assert diagnose(WELL).exit_code == 0
     assert str(diagnose(WELL)) == "well"
-    busy = {"undecided": backlog(300), "untallied": backlog(5), "held_back": (("votes_topic", 0),)}
+    busy = {
+        "undecided": backlog(300),
+        "untallied": backlog(5),
+        "held_back": {("votes_topic", 0): 7},
+    }
     assert kinds(changed(busy, database={"votes": 28})) == []
     stopped = {"decided_at": {0: NOW - 9_000}, "tallied_at": NOW - 9_000}
     assert kinds(changed(stopped, {"groups": ()}, {"services": ()})) == []

@@ -193,7 +193,7 @@ def replaced(system: System) -> None:
 
 def held_back(system: System) -> None:
     """Let a transaction of another client be open."""
-    system.states[0] = attrs.evolve(status_of(25), held_back=(("voters_topic", 0),))
+    system.states[0] = attrs.evolve(status_of(25), held_back={("voters_topic", 0): 7})
 
 
 def forged(system: System) -> None:

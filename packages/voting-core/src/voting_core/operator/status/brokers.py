@@ -4,7 +4,7 @@ kafka-python makes them: librdkafka has no request for transactions or log direc
 aborts the process when a group to describe has no coordinator.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from confluent_kafka.admin import AdminClient
@@ -17,9 +17,9 @@ from voting_core.operator.status.facts import (
     LogDirectory,
 )
 from voting_core.operator.transactions import (
-    OpenTransaction,
     connect_broker_tools,
     find_open_transactions,
+    undisclosed_transactions,
 )
 from voting_core.service.settings import KafkaSettings
 from voting_core.topics import ALL_TOPICS, VOTERS
@@ -33,11 +33,11 @@ T = TypeVar("T")
 
 
 def broker_facts(
-    settings: KafkaSettings, admin: AdminClient, held_back: Iterable[tuple[str, int]]
+    settings: KafkaSettings, admin: AdminClient, held_back: Mapping[tuple[str, int], int]
 ) -> BrokerFacts:
     """Return what Kafka's administrative requests tell; a request that fails is named.
 
-    `held_back` are the partitions with an open transaction.
+    `held_back` are the partitions with an open transaction, with the last stable offset of each.
     """
     from kafka.errors import KafkaError
 
@@ -60,22 +60,16 @@ def broker_facts(
             )
     except KafkaError as error:
         return BrokerFacts(
-            open_transactions=_undisclosed(held_back),
+            open_transactions=tuple(undisclosed_transactions(held_back)),
             leaderless=leaderless,
             problems=(*problems, f"administrative requests: {one_line(error)}"),
         )
     return BrokerFacts(
         None if groups is None else tuple(groups),
         None if directories is None else tuple(directories),
-        _undisclosed(held_back) if transactions is None else tuple(transactions),
+        tuple(undisclosed_transactions(held_back) if transactions is None else transactions),
         leaderless,
         tuple(problems),
-    )
-
-
-def _undisclosed(held_back: Iterable[tuple[str, int]]) -> tuple[OpenTransaction, ...]:
-    return tuple(
-        OpenTransaction(topic=topic, partition=number, offset=-1) for topic, number in held_back
     )
 
 

@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
@@ -87,7 +87,7 @@ class _KafkaHalf:
 def _read_kafka(settings: KafkaSettings) -> _KafkaHalf:
     """Return what Kafka tells; an error becomes a failure."""
     admin, brokers = None, BrokerFacts()
-    held_back: Iterable[tuple[str, int]] = ()
+    held_back: Mapping[tuple[str, int], int] = {}
     facts: KafkaStatus | Failure
     try:
         admin = connect_admin(settings, CONNECT_SECONDS)

@@ -27,6 +27,7 @@ from voting_core.operator.coverage import CountedPartition, Coverage
 from voting_core.operator.published_records import read_published_vote
 from voting_core.operator.reconcile.watermark import partition_watermarks
 from voting_core.operator.status.backlog import Backlog, count_backlogs
+from voting_core.operator.transactions import find_held_back
 from voting_core.operator.vote_counts import select_number
 from voting_core.service.settings import KafkaSettings
 
@@ -49,7 +50,8 @@ class KafkaStatus:
         tallied_at: When the newest total was written, in seconds since 1970.
         sums: The sum of the totals of each grouping; see `AggregateView.sums`.
         foreign: Records that the services did not write.
-        held_back: The partitions that an open transaction holds back, perhaps for a moment.
+        held_back: The partitions that an open transaction holds back, perhaps for a moment, with
+            the last stable offset of each.
         topic_ids: The id of each topic by name.
         elections: The elections on `voting_election` by id.
     """
@@ -61,7 +63,7 @@ class KafkaStatus:
     tallied_at: float | None = None
     sums: Mapping[str, int] = attrs.field(factory=dict)
     foreign: ForeignRecords = attrs.field(factory=ForeignRecords)
-    held_back: tuple[Partition, ...] = ()
+    held_back: Mapping[Partition, int] = attrs.field(factory=dict)
     topic_ids: Mapping[str, str] = attrs.field(factory=dict)
     elections: Mapping[str, Election] = attrs.field(factory=dict)
 
@@ -201,9 +203,7 @@ class _CompactedTopics:
             tallied_at=self.tallied_at,
             sums=self.view.sums(),
             foreign=self.foreign,
-            held_back=tuple(
-                sorted(each for each, offsets in ends.items() if stable[each].end < offsets.end)
-            ),
+            held_back=find_held_back(stable, ends),
             topic_ids=ids,
             elections=self.elections,
         )
