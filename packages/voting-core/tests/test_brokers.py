@@ -46,3 +46,40 @@ def test_an_open_transaction_that_kafka_does_not_describe_has_its_offset(
         "votes_topic partition 1 at offset 40 by an unknown producer"
     ]
     assert facts.problems
+
+
+def described(topics: list[str], assigned: dict[str, list[int]] | None = None) -> dict[str, Any]:
+    """Return the description of a member of the group `count`, as kafka-python has it."""
+    partitions = [{"topic": t, "partitions": numbers} for t, numbers in (assigned or {}).items()]
+    return {
+        "member_id": "count-a-1",
+        "client_id": "count-a",
+        "client_host": "/10.0.0.1",
+        "member_metadata": {"topics": topics} if topics else b"",
+        "member_assignment": {"assigned_partitions": partitions} if partitions else b"",
+    }
+
+
+@pytest.mark.parametrize(
+    ("member", "partitions"),
+    [
+        (described(["voters_topic"], {"voters_topic": [3, 1], "orders": [0]}), (1, 3)),
+        # Its topic was deleted, or it is in a rebalance, in which Kafka discloses nothing.
+        (described(["voters_topic"]), ()),
+        (described([]), ()),
+        (described(["orders"], {"orders": [0]}), None),
+        (described(["orders"]), None),
+    ],
+)
+def test_the_groups_that_read_ballots_are_listed(
+    member: dict[str, Any], partitions: tuple[int, ...] | None
+) -> None:
+    """By what a member subscribes or has; if neither is known, by its client.id."""
+    client = SimpleNamespace(
+        list_groups=lambda: [{"group_id": "count"}],
+        describe_groups=lambda _: {"count": {"group_state": "Stable", "members": [member]}},
+    )
+    groups = brokers._groups(client)
+    found = [each.partitions for group in groups for each in group.members]
+    assert found == ([] if partitions is None else [partitions])
+    assert all(each.host == "10.0.0.1" for group in groups for each in group.members)

@@ -9,6 +9,7 @@ import pytest
 from voting_core.database.incidents import Incident, IncidentKind
 from voting_core.election import Election
 from voting_core.foreign import ForeignRecord, ForeignRecords
+from voting_core.kafka import GroupMember
 from voting_core.operator.coverage import CountedPartition, Coverage
 from voting_core.operator.status.backlog import Backlog, PartitionBacklog
 from voting_core.operator.status.diagnosis import Kind, diagnose
@@ -19,7 +20,6 @@ from voting_core.operator.status.facts import (
     Evidence,
     Facts,
     Failure,
-    GroupMember,
     HeldLock,
     LogDirectory,
     Session,
@@ -33,7 +33,7 @@ ELECTION = Election(
 )
 OTHER = attrs.evolve(ELECTION, election_id="other")
 CONSUMER = Session(11, "voting-consumer", "10.0.0.1", "idle", "Client ClientRead", 1.0)
-MEMBER = GroupMember("voting-consumer-a", "10.0.0.1", (0, 1))
+MEMBER = GroupMember("member-a", "voting-consumer-a", "10.0.0.1", (0, 1))
 GROUP = ConsumerGroup("voting-consumer", "Stable", (MEMBER,))
 KAFKA = KafkaStatus(
     coverage=Coverage({}, "V", (CountedPartition(0, 25, 49),)),
@@ -434,8 +434,8 @@ def test_one_frozen_consumer_of_two_is_named() -> None:
     group = attrs.evolve(
         GROUP,
         members=(
-            GroupMember("voting-consumer-a", "h1", (0,)),
-            GroupMember("voting-consumer-b", "h2", (1,)),
+            GroupMember("member-a", "voting-consumer-a", "h1", (0,)),
+            GroupMember("member-b", "voting-consumer-b", "h2", (1,)),
         ),
     )
     stuck = {"undecided": backlog(20, partition=1), "decided_at": {0: NOW - 1, 1: NOW - 20}}

@@ -17,6 +17,7 @@ import attrs
 from voting_core import topics
 from voting_core.election import agreed_election, recreated_topics
 from voting_core.exceptions import ElectionError, ExitCode
+from voting_core.kafka import GroupMember
 from voting_core.operator.status.backlog import Backlog
 from voting_core.operator.status.facts import (
     BrokerFacts,
@@ -24,7 +25,6 @@ from voting_core.operator.status.facts import (
     DatabaseFacts,
     Facts,
     Failure,
-    GroupMember,
     HeldLock,
     LogDirectory,
 )

@@ -6,6 +6,7 @@ import attrs
 
 from voting_core.database.incidents import Incident
 from voting_core.election import Election
+from voting_core.kafka import GroupMember
 from voting_core.operator.status.pipeline import KafkaStatus
 from voting_core.operator.transactions import OpenTransaction
 
@@ -22,15 +23,6 @@ class Failure:
     reason: str
     is_setup: bool = False
     remedy: str | None = None
-
-
-@attrs.frozen
-class GroupMember:
-    """A member of a consumer group; `partitions` are those of `voters_topic` assigned to it."""
-
-    client_id: str
-    host: str
-    partitions: tuple[int, ...]
 
 
 @attrs.frozen
