@@ -129,7 +129,7 @@ def system(monkeypatch: pytest.MonkeyPatch) -> System:
     monkeypatch.setattr(publish, "reconcile", lambda *_: system.found)
     monkeypatch.setattr(publish, "open_snapshot", system.snapshot)
     monkeypatch.setattr(publish, "stored_votes", lambda _: len(system.votes))
-    monkeypatch.setattr(evidence, "select_number", lambda *_: len(system.votes))
+    monkeypatch.setattr(evidence, "stored_votes", lambda _: len(system.votes))
     monkeypatch.setattr(
         evidence, "record_incident", lambda _, kind, topic, detail: system.recorded.append(topic)
     )

@@ -26,7 +26,7 @@ from voting_core.election import Election
 from voting_core.exceptions import SerializationError, VotingError
 from voting_core.service.outage import OutageLog
 from voting_core.topics import VOTES
-from voting_dashboard.foreign_records import ForeignRecords
+from voting_dashboard.foreign_records import ForeignRecordLog
 from voting_dashboard.sources import RegisterSource, TotalsSource, problem_of
 from voting_dashboard.view_model import (
     AcceptedVotes,
@@ -146,7 +146,7 @@ class Reader:
         self._register: VoterRegister | None = None
         self._election: Election | None = None
         # These belong to the thread that follows the totals.
-        self._foreign = ForeignRecords()
+        self._foreign = ForeignRecordLog()
         self._accepted = AcceptedVotes(self._intervals.usual_lag)
         self._next_proof = time.monotonic()
         self._proven_at: datetime | None = None
@@ -228,7 +228,7 @@ class Reader:
         if before is None or _identity(before) == _identity(election):
             return
         log.info("another election, or recreated topics", election_id=election.election_id)
-        self._foreign = ForeignRecords()
+        self._foreign = ForeignRecordLog()
         self._accepted = AcceptedVotes(self._intervals.usual_lag)
         self._next_proof = time.monotonic()
         self._proven_at = None

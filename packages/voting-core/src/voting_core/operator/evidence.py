@@ -12,10 +12,8 @@ from voting_core.aggregates import unproven_totals
 from voting_core.database.incidents import IncidentKind, record_incident
 from voting_core.exceptions import one_line
 from voting_core.foreign import ForeignRecords
-from voting_core.operator.vote_counts import select_number
-from voting_core.topics import ALL_TOPICS
-
-_COMPACTED = frozenset(topic.name for topic in ALL_TOPICS if not topic.is_log)
+from voting_core.operator.vote_counts import stored_votes
+from voting_core.topics import COMPACTED_TOPICS
 
 _READ_ONLY = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
 
@@ -25,7 +23,7 @@ def find_unproven_totals(conn: psycopg.Connection, sums: Mapping[str, int]) -> d
 
     `sums` are the sums of the totals of each grouping, read before this call.
     """
-    return unproven_totals(sums, select_number(conn, "votes"))
+    return unproven_totals(sums, stored_votes(conn))
 
 
 def record_evidence(
@@ -52,7 +50,7 @@ def _record_evidence(
     for topic, detail in unproven.items():
         record_incident(conn, IncidentKind.UNPROVEN_TOTALS, topic, detail)
     for topic, number in foreign.by_topic.items():
-        if topic in _COMPACTED:
+        if topic in COMPACTED_TOPICS:
             first = foreign.first_of(topic)
             detail = f"{number:,} foreign records" + ("" if first is None else f", first {first}")
             record_incident(conn, IncidentKind.FOREIGN_RECORD, topic, detail)

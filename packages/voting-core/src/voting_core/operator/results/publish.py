@@ -24,7 +24,8 @@ from voting_core.operator.results.database_snapshot import DatabaseSnapshot, ope
 from voting_core.operator.results.exceptions import RefusedError
 from voting_core.operator.results.model import Canvass, Election, ResultsStatus
 from voting_core.operator.results.verify import verify_bundle
-from voting_core.operator.status import KafkaStatus, kafka_status, stored_votes
+from voting_core.operator.status import KafkaStatus, kafka_status
+from voting_core.operator.vote_counts import stored_votes
 from voting_core.service.settings import KafkaSettings
 
 MAX_DIFFERENCES = 20

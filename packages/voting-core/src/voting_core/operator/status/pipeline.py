@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-import psycopg
 from confluent_kafka import IsolationLevel, Message
 from confluent_kafka.admin import AdminClient
 
@@ -28,12 +27,10 @@ from voting_core.operator.published_records import read_published_vote
 from voting_core.operator.reconcile.watermark import partition_watermarks
 from voting_core.operator.status.backlog import Backlog, count_backlogs
 from voting_core.operator.transactions import find_held_back
-from voting_core.operator.vote_counts import select_number
 from voting_core.service.settings import KafkaSettings
 
 READ_SECONDS = 5.0
 
-_COMPACTED = tuple(topic.name for topic in topics.ALL_TOPICS if not topic.is_log)
 _AGGREGATES = frozenset(topic.name for topic in topics.AGGREGATES)
 Partition = tuple[str, int]
 
@@ -112,15 +109,12 @@ def kafka_status(settings: KafkaSettings, admin: AdminClient) -> KafkaStatus:
     stable = topic_offset_ranges(admin, names, IsolationLevel.READ_COMMITTED)
     ends = topic_offset_ranges(admin, names)
     compacted = _CompactedTopics(AggregateView(ids[topics.VOTES.name]), PublishedCheckpoints(ids))
-    small = {each: offsets for each, offsets in stable.items() if each[0] in _COMPACTED}
+    small = {
+        each: offsets for each, offsets in stable.items() if each[0] in topics.COMPACTED_TOPICS
+    }
     for message in read_ranges(settings, small, timeout=READ_SECONDS):
         compacted.apply(message)
     return compacted.status(settings, ids, stable, ends)
-
-
-def stored_votes(conn: psycopg.Connection) -> int:
-    """Return the number of accepted votes in the database."""
-    return select_number(conn, "votes")
 
 
 @attrs.define
