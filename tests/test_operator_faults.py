@@ -3,8 +3,11 @@
 import json
 import re
 import uuid
+from collections.abc import Iterator
 
+import attrs
 import pytest
+from typed_settings import SecretStr
 
 from testkit.election import Election
 from testkit.operator_status import Status
@@ -14,6 +17,7 @@ from testkit.transactions import begin_transaction, connect_transactional
 from voting_core import topics
 from voting_core.database.voter_register import add_candidates, add_voters
 from voting_core.serialization import encode_voter
+from voting_core.service.settings import DatabaseSettings
 from voting_core.topics import TopicSpec
 
 
@@ -122,6 +126,41 @@ def test_the_evidence_of_a_forged_total_remains(counted: Election) -> None:
     assert status(counted).exit_code == 0
     certified = counted.run("voting", "certify", f"--out={bundle}")
     assert certified.returncode == 0, certified.stderr
+
+
+@pytest.fixture
+def reader(counted: Election) -> Iterator[Election]:
+    """The same election, for a role that may only read its tables."""
+    name = "election_reader"
+    counted.conn.execute(f"CREATE ROLE {name}".encode())
+    counted.conn.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}".encode())
+    url = str(counted.database.url)
+    url += f"{'&' if '?' in url else '?'}options=-c%20role%3D{name}"
+    yield attrs.evolve(counted, database=DatabaseSettings(SecretStr(url)))
+    counted.conn.execute(f"DROP OWNED BY {name}".encode())
+    counted.conn.execute(f"DROP ROLE {name}".encode())
+
+
+@pytest.mark.parametrize("forgery", ["record", "total"])
+def test_a_role_that_may_only_read_sees_the_differences(reader: Election, forgery: str) -> None:
+    """It cannot record the evidence, which status, reconcile and certify say."""
+    topic = topics.VOTES_PER_CANDIDATE
+    key, total = records(reader, topic)[0]
+    if forgery == "record":
+        append(reader, topic.name, b"x", b"{}", partition=0)
+    else:
+        append(reader, topic.name, key, total | {"total_votes": total["total_votes"] + 1000})
+    diagnosed = status(reader)
+    assert diagnosed.exit_code == 1
+    assert "incidents are not recorded: permission denied" in diagnosed.text
+    reconciled = reader.run("voting", "reconcile", "--timeout=0.2")
+    assert reconciled.returncode == 1, reconciled.stderr
+    assert "DISAGREE" in reconciled.stdout
+    assert "voting: incidents are not recorded: permission denied" in reconciled.stderr
+    refused = reader.run("voting", "certify", f"--out={reader.directory / 'bundle'}")
+    assert refused.returncode == 1, refused.stderr
+    assert topic.name in refused.stderr
+    assert "incidents are not recorded" in refused.stderr
 
 
 def test_an_open_transaction_of_another_client_is_named(ready: Election) -> None:

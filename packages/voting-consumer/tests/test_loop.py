@@ -446,7 +446,7 @@ def test_a_member_that_has_gone_is_no_second_consumer(monkeypatch: pytest.Monkey
 def member(member_id: str) -> GroupMember:
     """A member of the group with the client id of the instance."""
     client_id = ConsumerSettings().transactional_id
-    return GroupMember("voting-consumer", member_id, client_id, "/127.0.0.1", (0,))
+    return GroupMember(member_id, client_id, "127.0.0.1", (0,))
 
 
 def test_the_heartbeat_is_progress_or_nothing_to_do(

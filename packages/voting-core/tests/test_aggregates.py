@@ -12,6 +12,7 @@ from voting_core.aggregates import (
     RegressedTotal,
     check_total,
     unproven_sums,
+    unproven_totals,
 )
 from voting_core.exceptions import SerializationError
 
@@ -196,3 +197,14 @@ def test_no_sum_may_exceed_the_accepted_votes() -> None:
     assert unproven_sums(view.sums(), 6) == {}
     assert unproven_sums(view.sums(), 5) == {f"{demographic} age_band": 6}
     assert set(unproven_sums(view.sums(), 4)) == set(view.sums())
+
+
+def test_an_unproven_total_is_described_once_for_each_topic() -> None:
+    """By its first grouping; the description contains both numbers."""
+    demographic = "aggregated_turnout_by_demographic"
+    sums = {TOPIC: 1_005, f"{demographic} gender": 1_004, f"{demographic} age_band": 1_005}
+    assert unproven_totals(sums, 1_005) == {}
+    assert unproven_totals(sums, 1_003) == {
+        TOPIC: "the totals add up to 1,005 votes, PostgreSQL has 1,003",
+        demographic: "the totals by gender add up to 1,004 votes, PostgreSQL has 1,003",
+    }

@@ -89,7 +89,7 @@ def test_other_errors_are_not_retried() -> None:
 def test_a_missing_topic_is_named() -> None:
     """The message says which command creates it."""
     brokers = Brokers(refreshes=1, failure=KafkaError.UNKNOWN_TOPIC_OR_PART)
-    with pytest.raises(TopicError, match="votes_topic does not exist; `voting init` creates it"):
+    with pytest.raises(TopicError, match="votes_topic does not exist: `voting init` creates it"):
         topic_ids(cast(AdminClient, brokers), [topics.VOTES])
 
 

@@ -52,7 +52,10 @@ OURS = TopicPartition("voters_topic", 1)
         # A member beyond the number of partitions belongs to the group too.
         (STABLE, [member("count-a", OURS), member("count-b")], ["count-a", "count-b"]),
         (STABLE, [member("another client", OURS)], ["another client"]),
-        (STABLE, [member("count-a", TopicPartition("orders", 1))], []),
+        (STABLE, [member("count-a", TopicPartition("orders", 1)), member("count-b")], []),
+        # Its topic was deleted, so that there is nothing to assign.
+        (STABLE, [member("count-a")], ["count-a"]),
+        (STABLE, [member("another client")], []),
         # No assignment is known then.
         (REBALANCING, [member("count-a"), member("count-a")], ["count-a", "count-a"]),
         (REBALANCING, [member("another client")], []),
@@ -62,6 +65,6 @@ OURS = TopicPartition("voters_topic", 1)
 def test_members_of_groups_that_read_ballots_are_found(
     state: ConsumerGroupState, members: list[SimpleNamespace], found: list[str]
 ) -> None:
-    """In a rebalance by their client.id, else by an assignment of one of the group."""
+    """By an assignment of one of the group; without any, by their client.id."""
     admin = cast(AdminClient, FakeAdmin(state, *members))
     assert [each.client_id for each in group_members(admin)] == found

@@ -129,7 +129,7 @@ def system(monkeypatch: pytest.MonkeyPatch) -> System:
     monkeypatch.setattr(publish, "reconcile", lambda *_: system.found)
     monkeypatch.setattr(publish, "open_snapshot", system.snapshot)
     monkeypatch.setattr(publish, "stored_votes", lambda _: len(system.votes))
-    monkeypatch.setattr(evidence, "select_number", lambda *_: len(system.votes))
+    monkeypatch.setattr(evidence, "stored_votes", lambda _: len(system.votes))
     monkeypatch.setattr(
         evidence, "record_incident", lambda _, kind, topic, detail: system.recorded.append(topic)
     )
@@ -193,7 +193,7 @@ def replaced(system: System) -> None:
 
 def held_back(system: System) -> None:
     """Let a transaction of another client be open."""
-    system.states[0] = attrs.evolve(status_of(25), held_back=(("voters_topic", 0),))
+    system.states[0] = attrs.evolve(status_of(25), held_back={("voters_topic", 0): 7})
 
 
 def forged(system: System) -> None:
@@ -246,6 +246,23 @@ def test_a_forged_total_is_recorded(system: System, tmp_path: Path) -> None:
     with pytest.raises(RefusedError):
         system.run(certify, tmp_path / "out")
     assert system.recorded == ["aggregated_votes_per_candidate"]
+
+
+def test_a_role_that_may_only_read_sees_every_reason(
+    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also that the evidence is not recorded."""
+
+    def refuse(*_: object) -> None:
+        raise psycopg.errors.InsufficientPrivilege("permission denied for table incidents")
+
+    monkeypatch.setattr(evidence, "record_incident", refuse)
+    forged(system)
+    with pytest.raises(RefusedError) as caught:
+        system.run(certify, tmp_path / "out")
+    first, *_, last = caught.value.reasons
+    assert "add up to 1,000 votes" in first
+    assert last == "incidents are not recorded: permission denied for table incidents"
 
 
 def test_the_number_of_reasons_is_limited(system: System, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from voting_core.exceptions import SetupError, VotingError
 from voting_core.kafka import connect_admin
 from voting_core.operator.reconcile import reconcile
 from voting_core.operator.setup import set_up_election
-from voting_core.operator.status import KafkaStatus, kafka_status, stored_votes
+from voting_core.operator.status import KafkaStatus, kafka_status
+from voting_core.operator.vote_counts import stored_votes
 from voting_core.service.files import write_json
 from voting_core.service.progress_bar import show_progress
 from voting_core.service.settings import DatabaseSettings, KafkaSettings

@@ -299,7 +299,7 @@ class BallotConsumer:
             elif time.monotonic() > until:
                 raise FatalError(
                     "fenced off: another consumer of the instance "
-                    f"{self._settings.instance!r} runs at {twin.host.lstrip('/')}; give each "
+                    f"{self._settings.instance!r} runs at {twin.host}; give each "
                     "consumer of the group an --instance of its own"
                 )
             time.sleep(TWIN_PAUSE_SECONDS)

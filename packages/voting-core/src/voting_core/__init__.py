@@ -24,6 +24,7 @@ from voting_core.aggregates import (
     RegressedTotal,
     check_total,
     unproven_sums,
+    unproven_totals,
 )
 from voting_core.checkpoint import (
     OutputPosition,
@@ -124,4 +125,5 @@ __all__ = [
     "read_candidate",
     "read_voter",
     "unproven_sums",
+    "unproven_totals",
 ]

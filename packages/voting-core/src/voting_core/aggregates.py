@@ -192,3 +192,17 @@ def unproven_sums(sums: Mapping[str, int], accepted: int) -> dict[str, int]:
     no sum can exceed the number of votes in PostgreSQL, if that is read after the totals.
     """
     return {grouping: total for grouping, total in sums.items() if total > accepted}
+
+
+def unproven_totals(sums: Mapping[str, int], accepted: int) -> dict[str, str]:
+    """Return, by topic, how its totals exceed the accepted votes: the detail of an incident.
+
+    Of several groupings of a topic, the first is described.
+    """
+    found: dict[str, str] = {}
+    for grouping, total in unproven_sums(sums, accepted).items():
+        topic, _, dimension = grouping.partition(" ")
+        what = f" by {dimension}" if dimension else ""
+        detail = f"the totals{what} add up to {total:,} votes, PostgreSQL has {accepted:,}"
+        found.setdefault(topic, detail)
+    return found

@@ -151,16 +151,16 @@ def agreed_election(stored: Election | None, published: Mapping[str, Election]) 
     """
     check_same_election(stored, published)
     if stored is None:
-        raise ElectionError("neither the database nor Kafka has an election: run `voting init`")
+        raise ElectionError("neither the database nor Kafka has an election", "run `voting init`")
     if stored.election_id not in published:
         raise ElectionError(
-            f"the database is of election {stored}, and Kafka has none: this is another cluster, "
-            "or topics were deleted; `voting init` registers them"
+            f"the database is of election {stored}, and Kafka has none",
+            "check --kafka-bootstrap-servers; if topics were deleted, `voting init` registers them",
         )
     if stored != published[stored.election_id]:
         raise ElectionError(
-            f"the database and Kafka describe election {stored.election_id} differently: run "
-            "`voting init`, with the services stopped"
+            f"the database and Kafka describe election {stored.election_id} differently",
+            "run `voting init`, with the services stopped",
         )
     return stored
 
@@ -176,8 +176,9 @@ def check_same_election(stored: Election | None, published: Mapping[str, Electio
     here = "of no election" if stored is None else f"of election {stored}"
     there = " and ".join(map(str, published.values()))
     raise ElectionError(
-        f"the database is {here}, Kafka of election {there}: one of the two addresses is wrong, "
-        "or a backup has to be restored; `voting reset` deletes both and begins another"
+        f"the database is {here}, Kafka of election {there}",
+        "check --kafka-bootstrap-servers and --database-url, or restore a backup; `voting reset` "
+        "deletes both and begins another",
     )
 
 

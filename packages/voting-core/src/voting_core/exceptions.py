@@ -63,6 +63,12 @@ class SetupError(VotingError):
 
     exit_code = ExitCode.SETUP
 
+    def __init__(self, reason: str, remedy: str | None = None) -> None:
+        """Say what is wrong and, unless the reason says it, what to do."""
+        super().__init__(reason if remedy is None else f"{reason}: {remedy}")
+        self.reason = reason
+        self.remedy = remedy
+
 
 class InputError(SetupError):
     """A file or an option is invalid."""

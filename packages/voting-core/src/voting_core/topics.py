@@ -61,6 +61,9 @@ REGISTERED_TOPICS = (VOTERS, VOTES, REJECTED_VOTES, VOTING_PROGRESS, *AGGREGATES
 
 ALL_TOPICS = (VOTING_ELECTION, *REGISTERED_TOPICS)
 
+COMPACTED_TOPICS = frozenset(topic.name for topic in ALL_TOPICS if not topic.is_log)
+"""The names of the topics of which only the last record of each key remains."""
+
 TOPIC_ID_HEADER = "topic_id"
 """The header of each published decision: the id of the topic that it was written to.
 

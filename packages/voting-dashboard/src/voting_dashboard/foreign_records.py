@@ -17,8 +17,10 @@ log = structlog.get_logger()
 
 
 @attrs.define
-class ForeignRecords:
-    """The foreign records of one election; each counts once, however often the topics are read.
+class ForeignRecordLog:
+    """A log of the foreign records of one election, with a limited rate.
+
+    Each counts once, however often the topics are read.
 
     Attributes:
         count: Number of foreign records found.

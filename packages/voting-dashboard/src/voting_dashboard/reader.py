@@ -13,7 +13,7 @@ proven results stay. Neither thread depends on the page.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -21,12 +21,12 @@ from typing import Any
 import attrs
 import structlog
 
-from voting_core.aggregates import AggregateView, unproven_sums
+from voting_core.aggregates import AggregateView, unproven_totals
 from voting_core.election import Election
 from voting_core.exceptions import SerializationError, VotingError
 from voting_core.service.outage import OutageLog
 from voting_core.topics import VOTES
-from voting_dashboard.foreign_records import ForeignRecords
+from voting_dashboard.foreign_records import ForeignRecordLog
 from voting_dashboard.sources import RegisterSource, TotalsSource, problem_of
 from voting_dashboard.view_model import (
     AcceptedVotes,
@@ -146,7 +146,7 @@ class Reader:
         self._register: VoterRegister | None = None
         self._election: Election | None = None
         # These belong to the thread that follows the totals.
-        self._foreign = ForeignRecords()
+        self._foreign = ForeignRecordLog()
         self._accepted = AcceptedVotes(self._intervals.usual_lag)
         self._next_proof = time.monotonic()
         self._proven_at: datetime | None = None
@@ -228,7 +228,7 @@ class Reader:
         if before is None or _identity(before) == _identity(election):
             return
         log.info("another election, or recreated topics", election_id=election.election_id)
-        self._foreign = ForeignRecords()
+        self._foreign = ForeignRecordLog()
         self._accepted = AcceptedVotes(self._intervals.usual_lag)
         self._next_proof = time.monotonic()
         self._proven_at = None
@@ -268,10 +268,10 @@ class Reader:
         accepted = source.accepted_votes()
         counted_at = time.monotonic()
         self._next_proof = counted_at + self._intervals.proof_pause(counted_at - started)
-        unproven = unproven_sums(view.sums(), accepted)
+        unproven = unproven_totals(view.sums(), accepted)
         # The totals of deleted topics prove nothing about the election.
         if unproven and source.is_current():
-            raise _unproven_totals(source, unproven, accepted)
+            raise _record_unproven(source, unproven)
         if unproven:
             return
         totals = vote_totals(view, newest)
@@ -330,12 +330,8 @@ def _identity(election: Election) -> tuple[str, dict[str, str]]:
     return election.election_id, dict(election.topic_ids)
 
 
-def _unproven_totals(
-    source: TotalsSource, unproven: dict[str, int], accepted: int
-) -> UnprovenTotalsError:
-    details = {
-        topic: f"the totals of {topic} sum up to {total:,}, PostgreSQL has {accepted:,} votes"
-        for topic, total in unproven.items()
-    }
-    recorded = [source.record_unproven(topic, detail) for topic, detail in details.items()]
-    return UnprovenTotalsError("; ".join(details.values()), is_recorded=all(recorded))
+def _record_unproven(source: TotalsSource, unproven: Mapping[str, str]) -> UnprovenTotalsError:
+    """Record an incident about each topic, and return the error that describes all."""
+    recorded = [source.record_unproven(topic, detail) for topic, detail in unproven.items()]
+    described = "; ".join(f"{topic}: {detail}" for topic, detail in unproven.items())
+    return UnprovenTotalsError(described, is_recorded=all(recorded))

@@ -92,8 +92,8 @@ def connect(
     if encoding != "UTF8":
         connection.close()
         raise SchemaError(
-            f"the database at {address} is encoded in {encoding}, which cannot store every name: "
-            "create it with ENCODING 'UTF8' TEMPLATE template0"
+            f"the database at {address} is encoded in {encoding}, which cannot store every name",
+            "create it with ENCODING 'UTF8' TEMPLATE template0",
         )
     return connection
 

@@ -45,7 +45,7 @@ def require_election(conn: psycopg.Connection) -> Election:
     """
     election = read_election(conn)
     if election is None:
-        raise ElectionError("the database is of no election: run `voting init`")
+        raise ElectionError("the database is of no election", "run `voting init`")
     return election
 
 

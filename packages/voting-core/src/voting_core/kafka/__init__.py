@@ -21,7 +21,7 @@ from voting_core.kafka.election import (
     publish_election,
     read_published_elections,
 )
-from voting_core.kafka.groups import GroupMember, group_members
+from voting_core.kafka.groups import GroupMember, group_members, reads_ballots
 from voting_core.kafka.producer import ReliableProducer
 from voting_core.kafka.reader import (
     open_reader,
@@ -55,6 +55,7 @@ __all__ = [
     "read_published_elections",
     "read_ranges",
     "read_to_end",
+    "reads_ballots",
     "set_config",
     "topic_ids",
     "topic_offset_ranges",

@@ -150,7 +150,7 @@ def _check_values(
     for name, value in required.items():
         if found[name].value != value:
             raise TopicError(
-                f"topic {topic.name} has {name}={found[name].value}, {why}: set it to {value}"
+                f"topic {topic.name} has {name}={found[name].value}, {why}", f"set it to {value}"
             )
 
 
@@ -320,7 +320,7 @@ def _topic_result(name: str, future: "Future[V]") -> V:
     except KafkaException as error:
         if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise
-        raise TopicError(f"topic {name} does not exist; `voting init` creates it") from error
+        raise TopicError(f"topic {name} does not exist", "`voting init` creates it") from error
 
 
 def _changed_topics(futures: Mapping[str, "Future[Any]"], *, unless: int) -> list[str]:

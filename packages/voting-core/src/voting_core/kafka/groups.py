@@ -1,5 +1,7 @@
 """The members of consumer groups."""
 
+from collections.abc import Collection, Iterable
+
 import attrs
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
@@ -15,21 +17,34 @@ class GroupMember:
 
     Attributes:
         client_id: The `client.id`; a consumer of ours has `GROUP-INSTANCE`.
+        host: Its address.
         partitions: Partitions of `voters_topic` that are assigned to it.
     """
 
-    group: str
     member_id: str
     client_id: str
     host: str
     partitions: tuple[int, ...]
 
 
+def reads_ballots(group: str, members: Iterable[GroupMember], topics: Collection[str]) -> bool:
+    """Return whether a consumer group reads `voters_topic`.
+
+    Kafka discloses no assignment during a rebalance, and of a deleted topic there is none. Our
+    consumers are known by their client.id then, which begins with the group's name.
+
+    Args:
+        group: Its name.
+        members: All of its members.
+        topics: What is assigned to them or, as far as Kafka's client tells, subscribed by them.
+    """
+    if topics:
+        return VOTERS.name in topics
+    return any(each.client_id.startswith(f"{group}-") for each in members)
+
+
 def group_members(admin: AdminClient) -> list[GroupMember]:
     """Return the members of the groups that read `voters_topic`, with or without partitions.
-
-    Kafka discloses no assignment during a rebalance. Our consumers are known by their client.id
-    then, which begins with the group's name.
 
     Raises:
         KafkaException: The brokers are unreachable.
@@ -43,18 +58,13 @@ def group_members(admin: AdminClient) -> list[GroupMember]:
     described = admin.describe_consumer_groups(groups, request_timeout=REQUEST_SECONDS)
     members: list[GroupMember] = []
     for group, future in described.items():
-        found = []
-        description = future.result()
-        for member in description.members:
+        found, topics = [], set()
+        for member in future.result().members:
             assigned = member.assignment.topic_partitions if member.assignment else []
             partitions = tuple(sorted(p.partition for p in assigned if p.topic == VOTERS.name))
-            found.append(
-                GroupMember(group, member.member_id, member.client_id, member.host, partitions)
-            )
-        is_stable = description.state is ConsumerGroupState.STABLE
-        if any(
-            each.partitions or (not is_stable and each.client_id.startswith(f"{group}-"))
-            for each in found
-        ):
+            host = member.host.lstrip("/")
+            found.append(GroupMember(member.member_id, member.client_id, host, partitions))
+            topics |= {p.topic for p in assigned}
+        if reads_ballots(group, found, topics):
             members += found
     return members

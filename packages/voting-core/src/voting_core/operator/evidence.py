@@ -8,13 +8,14 @@ from collections.abc import Mapping
 
 import psycopg
 
-from voting_core.aggregates import unproven_sums
+from voting_core.aggregates import unproven_totals
 from voting_core.database.incidents import IncidentKind, record_incident
+from voting_core.exceptions import one_line
 from voting_core.foreign import ForeignRecords
-from voting_core.operator.vote_counts import select_number
-from voting_core.topics import ALL_TOPICS
+from voting_core.operator.vote_counts import stored_votes
+from voting_core.topics import COMPACTED_TOPICS
 
-_COMPACTED = frozenset(topic.name for topic in ALL_TOPICS if not topic.is_log)
+_READ_ONLY = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
 
 
 def find_unproven_totals(conn: psycopg.Connection, sums: Mapping[str, int]) -> dict[str, str]:
@@ -22,28 +23,34 @@ def find_unproven_totals(conn: psycopg.Connection, sums: Mapping[str, int]) -> d
 
     `sums` are the sums of the totals of each grouping, read before this call.
     """
-    accepted = select_number(conn, "votes")
-    found: dict[str, str] = {}
-    for grouping, total in unproven_sums(sums, accepted).items():
-        topic, _, dimension = grouping.partition(" ")
-        what = f" by {dimension}" if dimension else ""
-        detail = f"the totals{what} add up to {total:,} votes, PostgreSQL has {accepted:,}"
-        found.setdefault(topic, detail)
-    return found
+    return unproven_totals(sums, stored_votes(conn))
 
 
 def record_evidence(
     conn: psycopg.Connection, unproven: Mapping[str, str], foreign: ForeignRecords
-) -> None:
+) -> str | None:
     """Record unproven totals, and the foreign records on compacted topics, as incidents.
 
     There is one incident for each topic. Foreign records on a log remain, so they need no other
     evidence.
+
+    Returns:
+        Why they are not recorded, if the connection may only read; None otherwise.
     """
+    try:
+        _record_evidence(conn, unproven, foreign)
+    except _READ_ONLY as error:
+        return f"incidents are not recorded: {one_line(error)}"
+    return None
+
+
+def _record_evidence(
+    conn: psycopg.Connection, unproven: Mapping[str, str], foreign: ForeignRecords
+) -> None:
     for topic, detail in unproven.items():
         record_incident(conn, IncidentKind.UNPROVEN_TOTALS, topic, detail)
     for topic, number in foreign.by_topic.items():
-        if topic in _COMPACTED:
+        if topic in COMPACTED_TOPICS:
             first = foreign.first_of(topic)
             detail = f"{number:,} foreign records" + ("" if first is None else f", first {first}")
             record_incident(conn, IncidentKind.FOREIGN_RECORD, topic, detail)

@@ -211,6 +211,9 @@ def forget_election(admin: AdminClient, conn: psycopg.Connection) -> None:
     The database comes first. If the deletion is interrupted, no service accepts the remaining
     topics, and a repetition completes it.
 
+    Raises:
+        SchemaError: The database has a newer schema, or tables of another program.
+        TopicError: A topic still exists some time after its deletion.
     """
     migrate(conn)
     with conn.transaction():

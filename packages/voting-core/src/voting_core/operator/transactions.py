@@ -5,7 +5,7 @@ offset differs from its end.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import attrs
 from confluent_kafka import IsolationLevel
 from confluent_kafka.admin import AdminClient
 
-from voting_core.kafka import topic_offset_ranges
+from voting_core.kafka import OffsetRange, topic_offset_ranges
 from voting_core.service.settings import KafkaSettings
 from voting_core.topics import ALL_TOPICS
 
@@ -75,8 +75,8 @@ def connect_broker_tools(settings: KafkaSettings) -> "Iterator[KafkaAdminClient]
         client.close()
 
 
-def held_back_partitions(admin: AdminClient) -> list[tuple[str, int]]:
-    """Return the partitions of our topics whose last stable offset is before their end.
+def held_back_partitions(admin: AdminClient) -> dict[tuple[str, int], int]:
+    """Return the partitions of our topics whose last stable offset is before their end, with it.
 
     Raises:
         TopicError: A topic is missing.
@@ -85,7 +85,14 @@ def held_back_partitions(admin: AdminClient) -> list[tuple[str, int]]:
     names = [topic.name for topic in ALL_TOPICS]
     stable = topic_offset_ranges(admin, names, IsolationLevel.READ_COMMITTED)
     ends = topic_offset_ranges(admin, names)
-    return sorted(p for p, offsets in ends.items() if stable[p].end < offsets.end)
+    return find_held_back(stable, ends)
+
+
+def find_held_back(
+    stable: Mapping[tuple[str, int], OffsetRange], ends: Mapping[tuple[str, int], OffsetRange]
+) -> dict[tuple[str, int], int]:
+    """Return, in order, the partitions whose last stable offset is before their end, with it."""
+    return {each: stable[each].end for each in sorted(ends) if stable[each].end < ends[each].end}
 
 
 def find_open_transactions(
@@ -145,13 +152,20 @@ def describe_open_transactions(
         with connect_broker_tools(settings) as client:
             return find_open_transactions(client, partitions)
     except KafkaError:
-        stable = topic_offset_ranges(
-            admin, {topic for topic, _ in partitions}, IsolationLevel.READ_COMMITTED
-        )
-        return [
-            OpenTransaction(topic=topic, partition=number, offset=stable[topic, number].end)
-            for topic, number in partitions
-        ]
+        return undisclosed_transactions(partitions)
+
+
+def undisclosed_transactions(
+    held_back: Mapping[tuple[str, int], int],
+) -> list[OpenTransaction]:
+    """Return the open transactions as far as they show without Kafka's description of them.
+
+    `held_back` are the partitions that they hold back, with the last stable offset of each.
+    """
+    return [
+        OpenTransaction(topic=topic, partition=number, offset=offset)
+        for (topic, number), offset in held_back.items()
+    ]
 
 
 def _transactional_ids(client: "KafkaAdminClient", producer_ids: set[int]) -> dict[int, str]:

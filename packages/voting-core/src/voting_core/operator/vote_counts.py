@@ -166,6 +166,11 @@ def select_number(
     return int(row[0]) if row else 0
 
 
+def stored_votes(conn: psycopg.Connection) -> int:
+    """Return the number of accepted votes in the database."""
+    return select_number(conn, "votes")
+
+
 def candidate_names(candidates: Iterable[NamedCandidate]) -> dict[str, str]:
     """Return each candidate's name by id."""
     return {candidate_id: name for candidate_id, name, _ in candidates}

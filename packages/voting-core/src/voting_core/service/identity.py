@@ -42,8 +42,8 @@ def check_election(
     if recreated := recreated_topics(election, topic_ids(admin, REGISTERED_TOPICS)):
         described = "; ".join(f"{name}: {ids}" for name, ids in recreated.items())
         raise ElectionError(
-            f"topics of election {election.election_id} were recreated ({described}): stop the "
-            "services, then `voting init` registers them"
+            f"topics of election {election.election_id} were recreated ({described})",
+            "stop the services, then run `voting init`, which registers them",
         )
     if election.is_live:
         check_config(admin, VOTERS, LIVE_BALLOT_TIMES)
@@ -105,7 +105,8 @@ def check_earlier_decisions(
     for partition, offset in sorted(decisions.missing_decisions(conn, topic_id, last).items()):
         raise ElectionError(
             "the database is older than what was decided or published, or a checkpoint is forged: "
-            f"record {offset} of partition {partition} of voters_topic has no decision; {_RESTORE}"
+            f"record {offset} of partition {partition} of voters_topic has no decision",
+            _RESTORE,
         )
 
 
@@ -124,7 +125,8 @@ def check_decided_records(decided_ends: Mapping[int, int], log_ends: Mapping[int
             raise ElectionError(
                 f"Kafka is older than the database, which has a decision on record {end - 1} of "
                 f"partition {partition} of voters_topic, which ends at "
-                f"{log_ends.get(partition, 0)}; {_RESTORE}"
+                f"{log_ends.get(partition, 0)}",
+                _RESTORE,
             )
 
 
@@ -138,7 +140,9 @@ def check_topic_ids(admin: AdminClient, election: Election, topics: Iterable[Top
     try:
         ids = topic_ids(admin, topics, timeout=CHECK_SECONDS)
     except TopicError as error:
-        raise TopicRecreatedError(f"{error}: it was deleted while the service runs") from error
+        raise TopicRecreatedError(
+            f"{error.reason}: it was deleted while the service runs"
+        ) from error
     for name, described in recreated_topics(election, ids).items():
         raise TopicRecreatedError(
             f"topic {name} was recreated while the service runs: {described}; stop all services, "

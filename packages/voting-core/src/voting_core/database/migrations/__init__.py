@@ -72,8 +72,8 @@ def applied_version(conn: psycopg.Connection) -> int:
 
 def _foreign(names: list[str]) -> SchemaError:
     return SchemaError(
-        f"the database has {', '.join(names)}, which `voting init` did not create: they belong to "
-        "another program; use a database of its own for the election"
+        f"the database has tables of another program ({', '.join(names)})",
+        "use a database of its own for the election",
     )
 
 
@@ -113,12 +113,13 @@ def check_schema(conn: psycopg.Connection) -> None:
     _check_not_newer(found)
     if found < needed:
         state = f"is at version {found}" if found else "is empty"
-        raise SchemaError(f"the database {state}, version {needed} is needed: run `voting init`")
+        raise SchemaError(f"the database {state}, version {needed} is needed", "run `voting init`")
 
 
 def _check_not_newer(found: int) -> None:
     known = migrations()[-1].version
     if found > known:
         raise SchemaError(
-            f"the database is at version {found}, and this program knows {known}: update it"
+            f"the database is at version {found}, and this program knows {known}",
+            "update this program",
         )

@@ -11,6 +11,7 @@ import psycopg
 import typed_settings as ts
 from confluent_kafka.admin import AdminClient
 
+from voting_core.election import Election
 from voting_core.operator.cli.base import COMMAND, OperatorSettings, connected_election
 from voting_core.operator.results import publish
 from voting_core.operator.results.bundle import Bundle
@@ -41,8 +42,10 @@ _check_unit_type = attrs.validators.in_(REPORTING_UNIT_TYPES)
 class ResultsSettings(OperatorSettings):
     """The description of the election in the results."""
 
-    election_name: str = ts.option(
-        default="Election", validator=_check_text, help="Name of the election."
+    election_name: str | None = ts.option(
+        default=None,
+        validator=attrs.validators.optional(_check_text),
+        help="Name of the election. Default: the one given to `voting init`.",
     )
     contest_name: str = ts.option(
         default="Contest", validator=_check_text, help="Name of the contest: the office."
@@ -74,7 +77,9 @@ class ResultsSettings(OperatorSettings):
     location_type: str = ts.option(
         default="state", validator=_check_unit_type, help="Type of each location within it."
     )
-    test: bool = ts.option(default=False, help="Mark the results as a rehearsal's.")
+    test: bool = ts.option(
+        default=False, help="Mark the results as a rehearsal's; those of a rehearsal always are."
+    )
 
 
 Publish = Callable[[KafkaSettings, AdminClient, psycopg.Connection, ElectionOptions, Path], Bundle]
@@ -116,8 +121,13 @@ def export(settings: ResultsSettings, out: Path) -> None:
 
 
 def _publish(write: Publish, settings: ResultsSettings, out: Path) -> Bundle:
-    options = ElectionOptions(
-        name=settings.election_name.strip(),
+    with connected_election(settings) as (admin, conn, election):
+        return write(settings.kafka, admin, conn, _election_options(settings, election), out)
+
+
+def _election_options(settings: ResultsSettings, election: Election) -> ElectionOptions:
+    return ElectionOptions(
+        name=(settings.election_name or election.name).strip(),
         contest=settings.contest_name.strip(),
         type=settings.election_type,
         day=date.fromisoformat(settings.election_date) if settings.election_date else None,
@@ -126,10 +136,8 @@ def _publish(write: Publish, settings: ResultsSettings, out: Path) -> Bundle:
         jurisdiction=settings.jurisdiction.strip(),
         jurisdiction_type=settings.jurisdiction_type,
         location_type=settings.location_type,
-        is_test=settings.test,
+        is_test=settings.test or not election.is_live,
     )
-    with connected_election(settings) as (admin, conn, _):
-        return write(settings.kafka, admin, conn, options, out)
 
 
 def _print_summary(bundle: Bundle, out: Path) -> None:

@@ -139,7 +139,9 @@ def _reconcile(
         blocking = describe_open_transactions(settings.kafka, admin)
         named = "; ".join(f"open transaction on {each}" for each in blocking)
         raise UndecidedError(f"cannot compare: {named or error}") from error
-    record_evidence(conn, find_unproven_totals(conn, found.sums), found.foreign)
+    unproven = find_unproven_totals(conn, found.sums)
+    if problem := record_evidence(conn, unproven, found.foreign):
+        click.echo(f"{COMMAND}: {problem}", err=True)
     return found
 
 

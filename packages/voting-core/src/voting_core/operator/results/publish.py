@@ -24,7 +24,8 @@ from voting_core.operator.results.database_snapshot import DatabaseSnapshot, ope
 from voting_core.operator.results.exceptions import RefusedError
 from voting_core.operator.results.model import Canvass, Election, ResultsStatus
 from voting_core.operator.results.verify import verify_bundle
-from voting_core.operator.status import KafkaStatus, kafka_status, stored_votes
+from voting_core.operator.status import KafkaStatus, kafka_status
+from voting_core.operator.vote_counts import stored_votes
 from voting_core.service.settings import KafkaSettings
 
 MAX_DIFFERENCES = 20
@@ -78,9 +79,9 @@ def certify(
     check_unused(out)
     before = kafka_status(settings, admin)
     unproven = find_unproven_totals(conn, before.sums)
-    record_evidence(conn, unproven, before.foreign)
+    problem = record_evidence(conn, unproven, before.foreign)
     if reasons := _refusals(before, unproven, unresolved_incidents(conn), stored_votes(conn)):
-        raise RefusedError(reasons)
+        raise RefusedError([*reasons, problem] if problem else reasons)
     reconciled = _reconciled_votes(settings, admin, conn)
     with new_directory(out) as directory:
         with open_snapshot(conn) as snapshot:

@@ -3,7 +3,7 @@
 from voting_core.operator.status.diagnosis import Diagnosis, Kind, Problem, diagnose
 from voting_core.operator.status.facts import Facts
 from voting_core.operator.status.gather import gather_facts
-from voting_core.operator.status.pipeline import KafkaStatus, kafka_status, stored_votes
+from voting_core.operator.status.pipeline import KafkaStatus, kafka_status
 
 __all__ = [
     "Diagnosis",
@@ -14,5 +14,4 @@ __all__ = [
     "diagnose",
     "gather_facts",
     "kafka_status",
-    "stored_votes",
 ]

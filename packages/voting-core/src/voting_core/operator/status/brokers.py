@@ -4,22 +4,22 @@ kafka-python makes them: librdkafka has no request for transactions or log direc
 aborts the process when a group to describe has no coordinator.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from confluent_kafka.admin import AdminClient
 
 from voting_core.exceptions import one_line
+from voting_core.kafka import GroupMember, reads_ballots
 from voting_core.operator.status.facts import (
     BrokerFacts,
     ConsumerGroup,
-    GroupMember,
     LogDirectory,
 )
 from voting_core.operator.transactions import (
-    OpenTransaction,
     connect_broker_tools,
     find_open_transactions,
+    undisclosed_transactions,
 )
 from voting_core.service.settings import KafkaSettings
 from voting_core.topics import ALL_TOPICS, VOTERS
@@ -33,11 +33,11 @@ T = TypeVar("T")
 
 
 def broker_facts(
-    settings: KafkaSettings, admin: AdminClient, held_back: Iterable[tuple[str, int]]
+    settings: KafkaSettings, admin: AdminClient, held_back: Mapping[tuple[str, int], int]
 ) -> BrokerFacts:
     """Return what Kafka's administrative requests tell; a request that fails is named.
 
-    `held_back` are the partitions with an open transaction.
+    `held_back` are the partitions with an open transaction, with the last stable offset of each.
     """
     from kafka.errors import KafkaError
 
@@ -60,22 +60,16 @@ def broker_facts(
             )
     except KafkaError as error:
         return BrokerFacts(
-            open_transactions=_undisclosed(held_back),
+            open_transactions=tuple(undisclosed_transactions(held_back)),
             leaderless=leaderless,
             problems=(*problems, f"administrative requests: {one_line(error)}"),
         )
     return BrokerFacts(
         None if groups is None else tuple(groups),
         None if directories is None else tuple(directories),
-        _undisclosed(held_back) if transactions is None else tuple(transactions),
+        tuple(undisclosed_transactions(held_back) if transactions is None else transactions),
         leaderless,
         tuple(problems),
-    )
-
-
-def _undisclosed(held_back: Iterable[tuple[str, int]]) -> tuple[OpenTransaction, ...]:
-    return tuple(
-        OpenTransaction(topic=topic, partition=number, offset=-1) for topic, number in held_back
     )
 
 
@@ -92,55 +86,39 @@ def _leaderless(admin: AdminClient) -> tuple[tuple[str, int], ...]:
 
 
 def _groups(client: "KafkaAdminClient") -> list[ConsumerGroup]:
-    """Return the groups that read `voters_topic`.
-
-    In a rebalance, Kafka discloses neither subscriptions nor assignments. Our consumers are known
-    by their client.id then, which begins with the group's name.
-    """
+    """Return the groups that read `voters_topic`."""
     names = [each["group_id"] for each in client.list_groups()]
     found = []
     for name, described in client.describe_groups(names).items():
-        members = described["members"]
-        is_stable = described["group_state"] == "Stable"
-        is_reader = any(
-            (not is_stable and member["client_id"].startswith(f"{name}-"))
-            or VOTERS.name in _subscription(member)
-            or _assigned(member)
-            for member in members
-        )
-        if is_reader:
-            found.append(
-                ConsumerGroup(
-                    name,
-                    described["group_state"],
-                    tuple(
-                        GroupMember(
-                            member["client_id"],
-                            member["client_host"].lstrip("/"),
-                            tuple(sorted(_assigned(member))),
-                        )
-                        for member in members
-                    ),
+        members: list[GroupMember] = []
+        topics: set[str] = set()
+        for member in described["members"]:
+            assigned = _assigned(member)
+            members.append(
+                GroupMember(
+                    member["member_id"],
+                    member["client_id"],
+                    member["client_host"].lstrip("/"),
+                    tuple(sorted(assigned.get(VOTERS.name, ()))),
                 )
             )
+            topics.update(assigned, _subscribed(member))
+        if reads_ballots(name, members, topics):
+            found.append(ConsumerGroup(name, described["group_state"], tuple(members)))
     return found
 
 
-def _subscription(member: dict[str, Any]) -> list[str]:
+def _subscribed(member: dict[str, Any]) -> list[str]:
     metadata = member["member_metadata"]
     return list(metadata["topics"]) if isinstance(metadata, dict) else []
 
 
-def _assigned(member: dict[str, Any]) -> list[int]:
+def _assigned(member: dict[str, Any]) -> dict[str, list[int]]:
+    """Return the partitions that are assigned to a member, by topic."""
     assignment = member["member_assignment"]
     if not isinstance(assignment, dict):
-        return []
-    return [
-        partition
-        for each in assignment["assigned_partitions"]
-        if each["topic"] == VOTERS.name
-        for partition in each["partitions"]
-    ]
+        return {}
+    return {each["topic"]: list(each["partitions"]) for each in assignment["assigned_partitions"]}
 
 
 def _log_directories(client: "KafkaAdminClient") -> list[LogDirectory]:

@@ -10,7 +10,7 @@ from voting_core.database import check_schema
 from voting_core.database.election import read_election
 from voting_core.exceptions import one_line
 from voting_core.operator.status.facts import DatabaseFacts, HeldLock, Session
-from voting_core.operator.vote_counts import count_rejections, select_number
+from voting_core.operator.vote_counts import count_rejections, select_number, stored_votes
 
 QUERY_SECONDS = 2.5
 SLOW_SECONDS = 5.0
@@ -90,7 +90,7 @@ def database_facts(conn: psycopg.Connection) -> DatabaseFacts:
     disk_full, write_seconds = _probe_write(conn, problems)
     return DatabaseFacts(
         election=attempt("election", lambda: read_election(conn)),
-        votes=attempt("votes", lambda: select_number(conn, "votes")),
+        votes=attempt("votes", lambda: stored_votes(conn)),
         registered=attempt("voters", lambda: select_number(conn, "voters")),
         rejected=attempt("rejections", lambda: count_rejections(conn)),
         round_trip=round_trip,

@@ -17,6 +17,7 @@ import attrs
 from voting_core import topics
 from voting_core.election import agreed_election, recreated_topics
 from voting_core.exceptions import ElectionError, ExitCode
+from voting_core.kafka import GroupMember
 from voting_core.operator.status.backlog import Backlog
 from voting_core.operator.status.facts import (
     BrokerFacts,
@@ -24,7 +25,6 @@ from voting_core.operator.status.facts import (
     DatabaseFacts,
     Facts,
     Failure,
-    GroupMember,
     HeldLock,
     LogDirectory,
 )
@@ -74,6 +74,9 @@ class Kind(enum.StrEnum):
     FROZEN_STREAM = "frozen_stream"
     UNCHECKED = "unchecked"
 
+
+_REMEDY = "correct it, then repeat the command"
+"""For an error that names none."""
 
 _SETUP = frozenset({Kind.WRONG_ELECTION, Kind.RECREATED_TOPIC, Kind.OLDER_STORE, Kind.NOT_SET_UP})
 _WRONG = frozenset({Kind.UNPROVEN_TOTALS, Kind.FOREIGN_RECORDS, Kind.INCIDENTS, Kind.DISAGREEMENT})
@@ -150,9 +153,7 @@ def _wrong_election(facts: Facts) -> Problem | None:
     try:
         agreed_election(facts.database.election, facts.kafka.elections)
     except ElectionError as error:
-        return Problem(
-            Kind.WRONG_ELECTION, str(error), "check --kafka-bootstrap-servers and --database-url"
-        )
+        return Problem(Kind.WRONG_ELECTION, error.reason, error.remedy or _REMEDY)
     return None
 
 
@@ -174,16 +175,16 @@ def _recreated_topic(facts: Facts) -> Problem | None:
 
 
 def _older_store(facts: Facts) -> Problem | None:
-    if facts.evidence.older_store is None:
+    older = facts.evidence.older_store
+    if older is None:
         return None
-    cause, _, remedy = facts.evidence.older_store.partition("; ")
-    return Problem(Kind.OLDER_STORE, cause, remedy)
+    return Problem(Kind.OLDER_STORE, older.reason, older.remedy or _REMEDY)
 
 
 def _not_set_up(facts: Facts) -> Problem | None:
     for half in (facts.database, facts.kafka):
         if isinstance(half, Failure) and half.is_setup:
-            return Problem(Kind.NOT_SET_UP, half.reason, "run `voting init`")
+            return Problem(Kind.NOT_SET_UP, half.reason, half.remedy or _REMEDY)
     return None
 
 
@@ -214,10 +215,12 @@ def _incidents(facts: Facts) -> Problem | None:
     if not incidents:
         return None
     first = incidents[0]
+    named = f"incident {first.incident_id} is unresolved"
+    if len(incidents) > 1:
+        named = f"{len(incidents):,} unresolved incidents, first {first.incident_id}"
     return Problem(
         Kind.INCIDENTS,
-        f"{len(incidents):,} unresolved incidents, first {first.incident_id}: {first.kind} on "
-        f"{first.subject}",
+        f"{named}: {first.kind} on {first.subject}",
         "`voting incidents` lists them; `voting incidents resolve` records how one was resolved",
     )
 

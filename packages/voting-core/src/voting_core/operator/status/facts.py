@@ -6,6 +6,7 @@ import attrs
 
 from voting_core.database.incidents import Incident
 from voting_core.election import Election
+from voting_core.kafka import GroupMember
 from voting_core.operator.status.pipeline import KafkaStatus
 from voting_core.operator.transactions import OpenTransaction
 
@@ -15,20 +16,13 @@ class Failure:
     """Why nothing is known about Kafka or PostgreSQL.
 
     Attributes:
-        is_setup: Whether it is reachable, and something of the election is missing.
+        is_setup: Whether it is reachable, and something of the election is missing or wrong.
+        remedy: What to do, if the error says it.
     """
 
     reason: str
     is_setup: bool = False
-
-
-@attrs.frozen
-class GroupMember:
-    """A member of a consumer group; `partitions` are those of `voters_topic` assigned to it."""
-
-    client_id: str
-    host: str
-    partitions: tuple[int, ...]
+    remedy: str | None = None
 
 
 @attrs.frozen
@@ -152,7 +146,7 @@ class Evidence:
     is_complete: bool = True
     unproven: Mapping[str, str] = attrs.field(factory=dict)
     incidents: tuple[Incident, ...] = ()
-    older_store: str | None = None
+    older_store: Failure | None = None
     problems: tuple[str, ...] = ()
 
 

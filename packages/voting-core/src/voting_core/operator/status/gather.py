@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
@@ -16,7 +16,13 @@ from confluent_kafka.admin import AdminClient
 from voting_core.database import connect
 from voting_core.database.incidents import unresolved_incidents
 from voting_core.election import recreated_topics
-from voting_core.exceptions import ElectionError, SetupError, UnreachableError, one_line
+from voting_core.exceptions import (
+    ElectionError,
+    SchemaError,
+    TopicError,
+    UnreachableError,
+    one_line,
+)
 from voting_core.kafka import connect_admin
 from voting_core.operator.evidence import find_unproven_totals, record_evidence
 from voting_core.operator.status.brokers import broker_facts
@@ -39,8 +45,6 @@ HALF_SECONDS = 10.0
 
 EVIDENCE_SECONDS = 4.0
 
-_READ_ONLY = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
-
 T = TypeVar("T")
 
 
@@ -48,6 +52,9 @@ def gather_facts(kafka: KafkaSettings, database: DatabaseSettings) -> Facts:
     """Return what can be learned about the pipeline within about 15 s.
 
     A half of the system that is unreachable, or does not respond in time, is a `Failure`.
+
+    Raises:
+        InputError: The database URL is malformed.
     """
     at = time.time()
     until = time.monotonic() + HALF_SECONDS
@@ -80,14 +87,14 @@ class _KafkaHalf:
 def _read_kafka(settings: KafkaSettings) -> _KafkaHalf:
     """Return what Kafka tells; an error becomes a failure."""
     admin, brokers = None, BrokerFacts()
-    held_back: Iterable[tuple[str, int]] = ()
+    held_back: Mapping[tuple[str, int], int] = {}
     facts: KafkaStatus | Failure
     try:
         admin = connect_admin(settings, CONNECT_SECONDS)
         try:
             facts = kafka_status(settings, admin)
             held_back = facts.held_back
-        except SetupError as error:
+        except (TopicError, UnreachableError) as error:
             facts = _failure(error)
         brokers = broker_facts(settings, admin, held_back)
     except (UnreachableError, KafkaException) as error:
@@ -101,11 +108,15 @@ class _DatabaseHalf:
     conn: psycopg.Connection | None = None
 
     def read(self) -> DatabaseFacts | Failure:
-        """Return what PostgreSQL tells; an error becomes a failure."""
+        """Return what PostgreSQL tells; an error becomes a failure.
+
+        Raises:
+            InputError: The URL is malformed.
+        """
         try:
             self.conn = connect(self.settings, timeout=CONNECT_SECONDS)
             return database_facts(self.conn)
-        except (SetupError, psycopg.Error) as error:
+        except (SchemaError, UnreachableError, psycopg.Error) as error:
             return _failure(error)
 
     def close(self) -> None:
@@ -120,8 +131,9 @@ class _DatabaseHalf:
 def _failure(error: Exception) -> Failure:
     if isinstance(error, KafkaException):
         return Failure(str(error.args[0].str()))
-    is_setup = isinstance(error, SetupError) and not isinstance(error, UnreachableError)
-    return Failure(one_line(error), is_setup)
+    if isinstance(error, SchemaError | TopicError | ElectionError):
+        return Failure(error.reason, is_setup=True, remedy=error.remedy)
+    return Failure(one_line(error))
 
 
 def _check_both(
@@ -149,7 +161,7 @@ def _check_both(
     try:
         comparing.result(max(0.0, until - time.monotonic()))
     except ElectionError as error:
-        return attrs.evolve(evidence, older_store=str(error))
+        return attrs.evolve(evidence, older_store=_failure(error))
     except TimeoutError:
         reason = f"the age of the stores was not compared within {EVIDENCE_SECONDS:.0f} s"
         return attrs.evolve(evidence, problems=(*evidence.problems, reason))
@@ -160,19 +172,15 @@ def _check_both(
 
 def _find_evidence(conn: psycopg.Connection, status: KafkaStatus) -> Evidence:
     """Record and return what only another client can have written, and earlier incidents."""
-    problems = []
     try:
         with conn.transaction():
             conn.execute(f"SET LOCAL statement_timeout = {int(QUERY_SECONDS * 1000)}".encode())
             unproven = find_unproven_totals(conn, status.sums)
-        try:
-            record_evidence(conn, unproven, status.foreign)
-        except _READ_ONLY as error:
-            problems.append(f"incidents are not recorded: {one_line(error)}")
+        problem = record_evidence(conn, unproven, status.foreign)
         incidents = tuple(unresolved_incidents(conn))
     except psycopg.Error as error:
         return Evidence(is_complete=False, problems=(one_line(error),))
-    return Evidence(unproven=unproven, incidents=incidents, problems=tuple(problems))
+    return Evidence(unproven=unproven, incidents=incidents, problems=(problem,) if problem else ())
 
 
 def _result(future: "Future[T]", until: float, default: T) -> T:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-import psycopg
 from confluent_kafka import IsolationLevel, Message
 from confluent_kafka.admin import AdminClient
 
@@ -27,12 +26,11 @@ from voting_core.operator.coverage import CountedPartition, Coverage
 from voting_core.operator.published_records import read_published_vote
 from voting_core.operator.reconcile.watermark import partition_watermarks
 from voting_core.operator.status.backlog import Backlog, count_backlogs
-from voting_core.operator.vote_counts import select_number
+from voting_core.operator.transactions import find_held_back
 from voting_core.service.settings import KafkaSettings
 
 READ_SECONDS = 5.0
 
-_COMPACTED = tuple(topic.name for topic in topics.ALL_TOPICS if not topic.is_log)
 _AGGREGATES = frozenset(topic.name for topic in topics.AGGREGATES)
 Partition = tuple[str, int]
 
@@ -49,7 +47,8 @@ class KafkaStatus:
         tallied_at: When the newest total was written, in seconds since 1970.
         sums: The sum of the totals of each grouping; see `AggregateView.sums`.
         foreign: Records that the services did not write.
-        held_back: The partitions that an open transaction holds back, perhaps for a moment.
+        held_back: The partitions that an open transaction holds back, perhaps for a moment, with
+            the last stable offset of each.
         topic_ids: The id of each topic by name.
         elections: The elections on `voting_election` by id.
     """
@@ -61,7 +60,7 @@ class KafkaStatus:
     tallied_at: float | None = None
     sums: Mapping[str, int] = attrs.field(factory=dict)
     foreign: ForeignRecords = attrs.field(factory=ForeignRecords)
-    held_back: tuple[Partition, ...] = ()
+    held_back: Mapping[Partition, int] = attrs.field(factory=dict)
     topic_ids: Mapping[str, str] = attrs.field(factory=dict)
     elections: Mapping[str, Election] = attrs.field(factory=dict)
 
@@ -110,15 +109,12 @@ def kafka_status(settings: KafkaSettings, admin: AdminClient) -> KafkaStatus:
     stable = topic_offset_ranges(admin, names, IsolationLevel.READ_COMMITTED)
     ends = topic_offset_ranges(admin, names)
     compacted = _CompactedTopics(AggregateView(ids[topics.VOTES.name]), PublishedCheckpoints(ids))
-    small = {each: offsets for each, offsets in stable.items() if each[0] in _COMPACTED}
+    small = {
+        each: offsets for each, offsets in stable.items() if each[0] in topics.COMPACTED_TOPICS
+    }
     for message in read_ranges(settings, small, timeout=READ_SECONDS):
         compacted.apply(message)
     return compacted.status(settings, ids, stable, ends)
-
-
-def stored_votes(conn: psycopg.Connection) -> int:
-    """Return the number of accepted votes in the database."""
-    return select_number(conn, "votes")
 
 
 @attrs.define
@@ -201,9 +197,7 @@ class _CompactedTopics:
             tallied_at=self.tallied_at,
             sums=self.view.sums(),
             foreign=self.foreign,
-            held_back=tuple(
-                sorted(each for each, offsets in ends.items() if stable[each].end < offsets.end)
-            ),
+            held_back=find_held_back(stable, ends),
             topic_ids=ids,
             elections=self.elections,
         )
