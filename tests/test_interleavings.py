@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -294,6 +295,22 @@ def test_candidates_that_change_meanwhile_are_read_again(
     names = {(vote.candidate_name, vote.party_affiliation) for vote in decisions.votes}
     assert names == {("Ada King", "Engines")}
     assert len(decisions.votes) == 9
+
+
+def test_a_ballot_for_a_deleted_candidate_is_rejected(election: Election) -> None:
+    """Also by a consumer that knows the candidates from an earlier batch."""
+    voters = register_nine_voters(election)
+    until = time.monotonic() + TIMEOUT_SECONDS
+    decider = Decider(
+        election.database, identity_of(election), GROUP, lambda: time.monotonic() > until
+    )
+    with closing(decider):
+        decider.decide(*batch_of([], partition=1))
+        election.conn.execute("DELETE FROM candidates WHERE candidate_id = 'ada'")
+        (decided,) = decider.decide(*batch_of(voters))
+    assert decided.votes == []
+    reasons = [rejection.reason for rejection in decided.rejections]
+    assert reasons == ["unknown_candidate"] * 9 + ["malformed"]
 
 
 def checkpoint_at(partition: int, offset: int) -> PartitionCheckpoint:

@@ -97,6 +97,14 @@ RULES = (
         tests=(f"{_INTERLEAVINGS}::test_candidates_that_change_meanwhile_are_read_again",),
     ),
     Rule(
+        name="candidates-after-a-deletion",
+        rule="After the database refuses a vote, the candidates are read again.",
+        file=f"{_CONSUMER}/decisions.py",
+        anchor="still among the known ones.\n                self._rules = None\n",
+        replacement="still among the known ones.\n",
+        tests=(f"{_INTERLEAVINGS}::test_a_ballot_for_a_deleted_candidate_is_rejected",),
+    ),
+    Rule(
         name="decided-in-order",
         rule="A batch is decided after the one before.",
         file=f"{_CONSUMER}/in_flight.py",

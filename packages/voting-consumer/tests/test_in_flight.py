@@ -14,8 +14,9 @@ from voting_consumer.publisher import Publisher, TransactionAborted
 from voting_consumer.validation import BallotRecord
 from voting_core.checkpoint import OutputPosition, PartitionCheckpoint
 from voting_core.database.decisions import RecordRange
-from voting_core.exceptions import ElectionError
+from voting_core.exceptions import ElectionError, FatalError, UnreachableError
 from voting_core.models import Coordinates
+from voting_core.service.background import run_in_background
 
 TIMEOUT_SECONDS = 10.0
 
@@ -191,6 +192,40 @@ def test_nothing_is_published_after_an_error(
     with pytest.raises(TransactionAborted):
         batches.finish_first()
     assert publisher.published == []
+
+
+def test_an_error_is_not_held_back_by_an_outage_of_the_database(
+    gate: Gate, batches: BatchesInFlight, abandoned: threading.Event
+) -> None:
+    """The batch after waits for the database until it is abandoned."""
+    batches.begin(batch_at(5), checkpoints_at(5))
+    gate.open("decide 5")
+    gate.await_reached("publish 5")
+    batches.begin(batch_at(6), checkpoints_at(5))
+    gate.await_reached("decide 6")
+    gate.open("publish 5", error=FatalError("not allowed"))
+    finished = run_in_background(batches.finish_first)
+    assert abandoned.wait(TIMEOUT_SECONDS)
+    gate.open("decide 6", error=UnreachableError("abandoned"))
+    with pytest.raises(FatalError, match="not allowed"):
+        finished.result(TIMEOUT_SECONDS)
+
+
+def test_an_aborted_batch_does_not_end_the_consumer(
+    gate: Gate, batches: BatchesInFlight, abandoned: threading.Event
+) -> None:
+    """The decisions on the batch after it are made, however long that takes."""
+    batches.begin(batch_at(5), checkpoints_at(5))
+    gate.open("decide 5")
+    batches.begin(batch_at(6), checkpoints_at(5))
+    gate.await_reached("decide 6")
+    gate.open("publish 5", error=TransactionAborted("start over"))
+    finished = run_in_background(batches.finish_first)
+    assert not abandoned.wait(0.05)
+    gate.open("decide 6")
+    with pytest.raises(TransactionAborted, match="start over"):
+        finished.result(TIMEOUT_SECONDS)
+    assert not abandoned.is_set()
 
 
 def test_no_batch_is_decided_after_an_undecided_one(gate: Gate, batches: BatchesInFlight) -> None:

@@ -12,6 +12,7 @@ import attrs
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from structlog.testing import capture_logs
 
 from voting_consumer import loop
 from voting_consumer.decisions import DecidedRange, Decider
@@ -180,12 +181,12 @@ class FakeGuard:
 
     def __init__(self) -> None:
         self.recreated = False
-        self.unavailable = False
+        self.error: int | None = None
 
     def check_input(self) -> None:
         """Check the input topic."""
-        if self.unavailable:
-            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        if self.error is not None:
+            raise KafkaException(KafkaError(self.error))
         if self.recreated:
             raise TopicRecreatedError("voters_topic")
 
@@ -231,6 +232,7 @@ def run_steps(
     heartbeat: Path | None = None,
     guard: FakeGuard | None = None,
     abandoned: threading.Event | None = None,
+    should_stop: Callable[[], bool] | None = None,
 ) -> Run:
     """Run a consumer whose checkpoint is at offset 5 through these polls."""
     assigned: list[list[int]] = []
@@ -253,7 +255,7 @@ def run_steps(
         cast(TopicGuard, guard or FakeGuard()),
         cast(Decider, decider),
         cast(Publisher, publisher),
-        lambda: len(FakeConsumer.polled) == len(steps),
+        should_stop or (lambda: len(FakeConsumer.polled) == len(steps)),
         abandoned,
     )
     with closing(consumer):
@@ -395,6 +397,76 @@ def test_a_recreated_topic_is_noticed_while_nothing_arrives(
         run_steps(monkeypatch, joining, nothing, records(), guard=guard)
 
 
+def test_a_stop_ends_the_wait_for_kafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log says what the consumer waited for."""
+    guard = FakeGuard()
+
+    def outage(_: FakeConsumer) -> list[FakeMessage]:
+        guard.error = KafkaError._TRANSPORT
+        return [FakeMessage(5)]
+
+    abandoned = threading.Event()
+    with capture_logs() as logs:
+        run_steps(monkeypatch, joining, outage, guard=guard, abandoned=abandoned)
+    assert "_TRANSPORT" in logs[-1]["error"]
+    assert logs[-1]["event"] == "stopped in an outage"
+    assert not abandoned.is_set()
+
+
+def test_a_stop_ends_the_wait_for_stable_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A former owner's transaction is open, which is no error of the consumer."""
+
+    def committed(*_: Any, **__: Any) -> None:
+        raise KafkaException(KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT))
+
+    monkeypatch.setattr(FakeConsumer, "committed", committed)
+    with capture_logs() as logs:
+        run_steps(monkeypatch, joining)
+    assert "UNSTABLE_OFFSET_COMMIT" in logs[-1]["error"]
+    assert logs[-1]["event"] == "stopped in an outage"
+
+
+def test_a_stop_while_a_producer_is_replaced_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that a stop interrupts is no error of the consumer."""
+    stopping = threading.Event()
+
+    def reconnect(_: FakePublisher) -> None:
+        stopping.set()
+        raise TransactionAborted("no broker")
+
+    monkeypatch.setattr(loop, "group_members", lambda _: [member("member")])
+    monkeypatch.setattr(FakePublisher, "reconnect", reconnect)
+    with capture_logs() as logs:
+        run_steps(
+            monkeypatch,
+            *(joining, records(5), records(6)),
+            aborted={1: ProducerFenced},
+            should_stop=stopping.is_set,
+        )
+    assert logs[-1] == {
+        "event": "stopped in an outage",
+        "error": "no broker",
+        "log_level": "info",
+    }
+
+
+@pytest.mark.parametrize(
+    "error", [KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNSUPPORTED_VERSION]
+)
+def test_a_stop_does_not_hide_another_error(monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    """It would be there after the next start as well."""
+    guard = FakeGuard()
+
+    def forbidden(_: FakeConsumer) -> list[FakeMessage]:
+        guard.error = error
+        return [FakeMessage(5)]
+
+    abandoned = threading.Event()
+    with pytest.raises(KafkaException):
+        run_steps(monkeypatch, joining, forbidden, guard=guard, abandoned=abandoned)
+    assert abandoned.is_set()
+
+
 def test_a_producer_that_kafka_fenced_off_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """It was away for longer than its transaction may last; the batch is published again."""
     monkeypatch.setattr(loop, "group_members", lambda _: [member("member")])
@@ -463,7 +535,7 @@ def test_the_heartbeat_is_progress_or_nothing_to_do(
     unavailable = FakeGuard()
 
     def end_then_outage(consumer: FakeConsumer) -> list[FakeMessage]:
-        unavailable.unavailable = True
+        unavailable.error = KafkaError._TRANSPORT
         return end(consumer)
 
     run_steps(monkeypatch, joining, end_then_outage, heartbeat=heartbeat, guard=unavailable)

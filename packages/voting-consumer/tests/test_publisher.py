@@ -189,9 +189,18 @@ def test_a_stop_ends_the_retries(broker: Broker, call: str) -> None:
     subject = connect()
     broker.stopping = True
     broker.failures[call] = [RETRIABLE] * 1000
-    with pytest.raises(TransactionAborted):
+    with pytest.raises(TransactionAborted, match="try again"):
         publish(subject)
     assert len(broker.failures[call]) == 999
+
+
+def test_a_stop_ends_the_wait_for_a_connection(broker: Broker) -> None:
+    """The reason of the outage is kept."""
+    broker.stopping = True
+    broker.failures["init"] = [RETRIABLE] * 1000
+    with pytest.raises(TransactionAborted, match="try again"):
+        connect()
+    assert len(broker.failures["init"]) == 999
 
 
 def test_nothing_is_committed_to_a_recreated_topic(broker: Broker) -> None:
@@ -208,7 +217,7 @@ def test_an_abortable_error_aborts_the_transaction(broker: Broker, call: str) ->
     """The same producer then publishes the batch again."""
     subject = connect()
     broker.failures[call] = [ABORTABLE]
-    with pytest.raises(TransactionAborted):
+    with pytest.raises(TransactionAborted, match="start over"):
         publish(subject)
     publish(subject)
     (calls,) = broker.calls
@@ -245,7 +254,7 @@ def test_a_producer_that_hangs_is_replaced(broker: Broker, monkeypatch: pytest.M
     monkeypatch.setattr(publisher, "HUNG_SECONDS", 0.1)
     broker.hangs = True
     subject = connect()
-    with pytest.raises(TransactionAborted):
+    with pytest.raises(TransactionAborted, match="hung"):
         publish(subject)
     publish(subject)
     first, second = broker.calls

@@ -92,11 +92,13 @@ class Brokers:
     Attributes:
         waiting: The number of records in the queue, and of events that are not served.
         is_reachable: Whether a poll acknowledges every record.
+        deliveries: The number of records that a flush delivers.
         unreachable: Called with an error in an outage, as librdkafka does.
     """
 
     waiting: int = 0
     is_reachable: bool = False
+    deliveries: int = 1
     unreachable: Callable[[KafkaError], None] | None = None
 
     def connect(self, config: dict[str, Any]) -> "Brokers":
@@ -112,6 +114,11 @@ class Brokers:
         """Acknowledge every record; a success is not reported."""
         if self.is_reachable:
             self.waiting = 0
+
+    def flush(self, timeout: float) -> int:
+        """Acknowledge some records, and return the number of the others."""
+        self.waiting = max(0, self.waiting - self.deliveries)
+        return self.waiting
 
     def __len__(self) -> int:
         return self.waiting
@@ -134,3 +141,76 @@ def test_an_outage_ends_when_the_records_that_waited_are_delivered(
         brokers.is_reachable = True
         sender.send("topic", [])
     assert [log["event"] for log in logs] == ["unavailable", "available again"]
+
+
+def test_an_earlier_delivery_does_not_end_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The poll that notices it may be the one that reports that no broker is reachable."""
+    brokers = Brokers()
+    monkeypatch.setattr(producer, "Producer", brokers.connect)
+    sender = ReliableProducer(KafkaSettings("127.0.0.1:1"))
+    assert brokers.unreachable is not None
+    with capture_logs() as logs:
+        sender.send("topic", [(b"k", b"1"), (b"k", b"2")])
+        brokers.waiting = 1
+        brokers.unreachable(KafkaError(KafkaError._ALL_BROKERS_DOWN))
+        sender.send("topic", [])
+        assert [log["event"] for log in logs] == ["unavailable"]
+
+
+def stalled_producer(
+    monkeypatch: pytest.MonkeyPatch, brokers: Brokers, *, should_stop: bool = False
+) -> ReliableProducer:
+    """A producer that takes any wait for an acknowledgement for an outage."""
+    monkeypatch.setattr(producer, "Producer", brokers.connect)
+    monkeypatch.setattr(producer, "STALL_SECONDS", 0.0)
+    return ReliableProducer(KafkaSettings("127.0.0.1:1"), should_stop=lambda: should_stop)
+
+
+def test_records_that_are_not_acknowledged_are_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker is reachable, so librdkafka reports nothing; too few replicas are in sync."""
+    brokers = Brokers()
+    sender = stalled_producer(monkeypatch, brokers)
+    with capture_logs() as logs:
+        sender.send("topic", [(b"k", b"1"), (b"k", b"2")])
+        assert [log["event"] for log in logs] == ["unavailable"]
+        assert "2 records" in logs[0]["error"]
+        monkeypatch.setattr(producer, "STALL_SECONDS", 60.0)
+        sender.send("topic", [(b"k", b"3")])
+        assert [log["event"] for log in logs] == ["unavailable"]
+        brokers.waiting = 2
+        sender.send("topic", [])
+    assert [log["event"] for log in logs] == ["unavailable", "available again"]
+
+
+def test_an_idle_producer_has_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits, however long the last acknowledgement is ago."""
+    brokers = Brokers(is_reachable=True)
+    sender = stalled_producer(monkeypatch, brokers)
+    with capture_logs() as logs:
+        sender.send("topic", [])
+        sender.send("topic", [(b"k", b"1")])
+        sender.flush()
+        sender.send("topic", [])
+    assert logs == []
+
+
+def test_a_slow_delivery_is_no_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each acknowledgement starts the wait again."""
+    brokers = Brokers()
+    sender = stalled_producer(monkeypatch, brokers)
+    monkeypatch.setattr(producer, "STALL_SECONDS", 60.0)
+    with capture_logs() as logs:
+        sender.send("topic", [(b"k", b"1"), (b"k", b"2")])
+        sender.flush()
+    assert brokers.waiting == 0
+    assert logs == []
+
+
+def test_a_stop_ends_a_flush_without_acknowledgements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ballots are not delivered, so the flush does not return as if they were."""
+    brokers = Brokers(deliveries=0)
+    sender = stalled_producer(monkeypatch, brokers, should_stop=True)
+    sender.send("topic", [(b"k", b"1")])
+    with capture_logs() as logs, pytest.raises(UnreachableError, match="same command"):
+        sender.flush()
+    assert logs == []

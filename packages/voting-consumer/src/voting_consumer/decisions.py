@@ -159,6 +159,10 @@ class Decider:
                 return self._decide_once(conn, records, ranges, decided_ends)
             except _RulesChanged:
                 self._rules = None
+            except psycopg.errors.ForeignKeyViolation:
+                # A deleted candidate is still among the known ones.
+                self._rules = None
+                raise
 
     def _decide_once(
         self,

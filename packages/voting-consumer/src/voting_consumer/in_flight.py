@@ -50,7 +50,8 @@ class BatchesInFlight:
         Args:
             decider: Makes the decisions final.
             publisher: Publishes them.
-            abandoned: Once set, nothing more is published.
+            abandoned: Is set when an error of a batch ends the consumer. Once set, nothing more is
+                published.
         """
         self._decider = decider
         self._publisher = publisher
@@ -115,7 +116,8 @@ class BatchesInFlight:
     def finish_first(self) -> tuple[int, Checkpoints]:
         """Wait until the first batch is published.
 
-        If it fails, wait for the others too, and forget them.
+        If it fails, wait for the others too, and forget them. Unless it was aborted, its error ends
+        the consumer, and nothing more is published.
 
         Returns:
             The number of its records, and the checkpoints after it.
@@ -130,7 +132,10 @@ class BatchesInFlight:
         first = self._batches.popleft()
         try:
             first.published.result()
-        except BaseException:
+        except BaseException as error:
+            if not isinstance(error, TransactionAborted):
+                # The consumer ends: it must not wait for the others in an outage of the database.
+                self._abandoned.set()
             while self._batches:
                 self._batches.popleft().published.exception()
             raise

@@ -147,10 +147,11 @@ class BallotConsumer:
             self._run()
         except (KafkaException, UnreachableError, TransactionAborted) as error:
             # A stop in an outage interrupts whatever waits for its end.
-            if not self._should_stop():
+            is_outage = isinstance(error, TransactionAborted) or is_unavailable(error)
+            if not (is_outage and self._should_stop()):
                 self._abandoned.set()
                 raise
-            log.info("stopped in an outage", error=str(error))
+            log.info("stopped in an outage", error=one_line(error))
         except BaseException:
             self._abandoned.set()
             raise

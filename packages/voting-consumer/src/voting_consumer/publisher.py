@@ -117,7 +117,7 @@ class Publisher:
         except TimeoutError as error:
             log.warning("the producer hangs; replacing it")
             self.reconnect()
-            raise TransactionAborted from error
+            raise TransactionAborted("the producer hung") from error
         except TopicRecreatedError:
             self._abort()
             raise
@@ -127,9 +127,10 @@ class Publisher:
                 self._guard.check_outputs()
             raise
         except KafkaException as error:
-            log.warning("transaction aborted", error=error.args[0].str())
+            reason = error.args[0].str()
+            log.warning("transaction aborted", error=reason)
             self._abort()
-            raise TransactionAborted from error
+            raise TransactionAborted(reason) from error
 
     def produce(self, decided: DecidedRange, before: PartitionCheckpoint) -> None:
         """Produce the decisions on a partition and its new checkpoint, in the open transaction.
@@ -233,7 +234,7 @@ class Publisher:
                     raise FatalError(f"Kafka transactions stopped: {reason.str()}") from error
                 self._outage.failed(error)
                 if self._should_stop():
-                    raise TransactionAborted from error
+                    raise TransactionAborted(reason.str()) from error
                 time.sleep(PAUSE_SECONDS)
             else:
                 self._outage.recovered()

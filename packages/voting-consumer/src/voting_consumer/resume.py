@@ -86,13 +86,9 @@ def await_stable_offsets(
 
 
 def _may_become_stable(error: Exception) -> bool:
-    if isinstance(error, KafkaException):
-        reason = error.args[0]
-        # Some topic errors are retriable in librdkafka, but only an operator can end them.
-        if reason.code() in _PERMANENT:
-            return False
-        return reason.code() == KafkaError.UNSTABLE_OFFSET_COMMIT or is_unavailable(error)
-    return False
+    # Some topic errors are retriable in librdkafka, but only an operator can end them.
+    is_permanent = isinstance(error, KafkaException) and error.args[0].code() in _PERMANENT
+    return is_unavailable(error) and not is_permanent
 
 
 _PERMANENT = frozenset(

@@ -8,10 +8,11 @@ import structlog
 
 from voting_consumer.decisions import Decider
 from voting_consumer.loop import BallotConsumer
-from voting_consumer.publisher import Publisher
+from voting_consumer.publisher import Publisher, TransactionAborted
 from voting_consumer.settings import ConsumerSettings
 from voting_consumer.topic_guard import TopicGuard
 from voting_core import topics
+from voting_core.exceptions import one_line
 from voting_core.kafka import check_topics, connect_admin
 from voting_core.service.identity import check_rule_options, read_checked_election
 from voting_core.service.logging import configure_logging
@@ -49,7 +50,15 @@ def run(settings: ConsumerSettings) -> None:
         guard = TopicGuard(admin, election)
         decider = Decider(settings.database, election, settings.group, should_give_up)
         with closing(decider):
-            publisher = Publisher(settings.kafka, settings.transactional_id, guard, should_give_up)
+            try:
+                publisher = Publisher(
+                    settings.kafka, settings.transactional_id, guard, should_give_up
+                )
+            except TransactionAborted as error:
+                if not stop.requested:
+                    raise
+                log.info("stopped in an outage", error=one_line(error))
+                return
             loop = BallotConsumer(
                 settings, admin, election, guard, decider, publisher, should_stop, abandoned
             )

@@ -13,7 +13,11 @@ from voting_core.topics import VOTERS
 
 
 class CheckedProducer:
-    """A reliable producer that checks, before each batch, that its topic was not recreated."""
+    """A reliable producer that checks that its topic was not recreated.
+
+    Before each batch, so that nothing more is sent to another topic, and after the last record is
+    acknowledged: if the topic still has its id then, all records belong to it.
+    """
 
     def __init__(
         self,
@@ -36,19 +40,24 @@ class CheckedProducer:
             KafkaException: The delivery of an earlier record failed, or a stop was requested during
                 an outage.
         """
+        self._check_topic()
+        self._producer.send(topic, records)
+
+    def flush(self) -> None:
+        """Wait for the delivery of every queued record to the topic of the election.
+
+        Raises:
+            TopicRecreatedError: The topic was recreated; records may be lost with the old one.
+            KafkaException: A delivery failed, or a stop was requested during an outage.
+            UnreachableError: A stop was requested during an outage.
+        """
+        self._producer.flush()
+        self._check_topic()
+
+    def _check_topic(self) -> None:
         retry_until_available(
             lambda: check_topic_ids(self._admin, self._election, [VOTERS]),
             retry_on=is_unavailable,
             outage=self._outage,
             should_stop=self._should_stop,
         )
-        self._producer.send(topic, records)
-
-    def flush(self) -> None:
-        """Wait for the delivery of every queued record.
-
-        Raises:
-            KafkaException: A delivery failed.
-            UnreachableError: A stop was requested during an outage.
-        """
-        self._producer.flush()

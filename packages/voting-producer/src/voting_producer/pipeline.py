@@ -146,6 +146,7 @@ def send_voters(
     Raises:
         UnreachableError: The database or the API stayed unavailable.
         KafkaException: A ballot could not be delivered.
+        TopicRecreatedError: The topic was recreated; ballots may be lost with the old one.
     """
 
     def deliver(batch: Sequence[Registration]) -> None:

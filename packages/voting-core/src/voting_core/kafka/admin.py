@@ -66,6 +66,8 @@ _UNAVAILABLE = _TRANSIENT | {
     KafkaError.NOT_ENOUGH_REPLICAS,
     KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
     KafkaError.KAFKA_STORAGE_ERROR,
+    # A transaction of another client is open, which commits offsets of the group.
+    KafkaError.UNSTABLE_OFFSET_COMMIT,
 }
 _URL_SAFE = str.maketrans("+/", "-_")
 

@@ -1,5 +1,6 @@
 """A producer that reports every record that it cannot deliver."""
 
+import time
 from collections.abc import Callable, Iterable
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -9,12 +10,16 @@ from voting_core.kafka.config import client_config
 from voting_core.service.outage import OutageLog
 from voting_core.service.settings import KafkaSettings
 
+STALL_SECONDS = 5.0
+"""Without an acknowledgement for so long, while records wait, Kafka is unavailable."""
+
 
 class ReliableProducer:
     """An idempotent producer that raises a failed delivery at the next call.
 
     Records are acknowledged by all in-sync replicas, buffered in bounded memory, and partitioned
-    by key as in Kafka's Java client. An outage is waited out.
+    by key as in Kafka's Java client. An outage is waited out: no broker is reachable, or none
+    acknowledges a record, for instance because too few replicas are in sync.
     """
 
     def __init__(
@@ -33,7 +38,9 @@ class ReliableProducer:
                 never.
         """
         self._failure: KafkaError | None = None
-        self._is_waiting = False
+        self._queued = 0
+        self._delivered = 0
+        self._progress_at = time.monotonic()
         self._should_stop = should_stop
         self._address = settings.bootstrap_servers
         self._outage = OutageLog(f"Kafka at {settings.bootstrap_servers}")
@@ -64,19 +71,14 @@ class ReliableProducer:
         """
         self._poll(0)
         for key, value in records:
-            is_full = False
             while True:
                 try:
                     self._producer.produce(topic, value, key, on_delivery=self._undelivered)
                     break
                 except BufferError:
-                    is_full = True
                     self._poll(0.1)
                     self._check_stop()
-            self._is_waiting = True
-            if is_full:
-                # A full queue has room again because records were delivered.
-                self._outage.recovered()
+            self._queued += 1
         self._poll(0)
 
     def flush(self) -> None:
@@ -88,24 +90,38 @@ class ReliableProducer:
         """
         while self._producer.flush(1.0):
             self._raise_failure()
+            self._observe_deliveries()
             self._check_stop()
         self._raise_failure()
-        if self._is_waiting:
-            self._outage.recovered()
-            self._is_waiting = False
+        self._observe_deliveries()
 
     def _poll(self, timeout: float) -> None:
-        """Serve callbacks, and end a known outage if all records that waited are delivered.
-
-        Only failures are reported, so the sign of a success is an empty queue.
-        """
-        was_out = self._outage.is_out
+        """Serve callbacks, and notice deliveries."""
         self._producer.poll(timeout)
         self._raise_failure()
-        if not len(self._producer):
-            if was_out and self._is_waiting:
-                self._outage.recovered()
-            self._is_waiting = False
+        self._observe_deliveries()
+
+    def _observe_deliveries(self) -> None:
+        """Notice an outage, or its end, by the number of records that were delivered.
+
+        Only failures are reported, so the sign of a success is a shorter queue. librdkafka does not
+        report what it retries, such as a record that too few replicas would have.
+        """
+        waiting = len(self._producer)
+        delivered = self._queued - waiting
+        if delivered > self._delivered:
+            self._delivered = delivered
+            self._outage.recovered()
+        elif waiting:
+            stalled = time.monotonic() - self._progress_at
+            if stalled >= STALL_SECONDS:
+                self._outage.failed(
+                    UnreachableError(
+                        f"no acknowledgement for {stalled:.0f} s: {waiting} records wait"
+                    )
+                )
+            return
+        self._progress_at = time.monotonic()
 
     def _undelivered(self, error: KafkaError | None, _: Message) -> None:
         self._failure = error
@@ -114,6 +130,8 @@ class ReliableProducer:
         # librdkafka reports here what it retries; a record that it gives up on is reported above.
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._outage.failed(KafkaException(error))
+            # What was delivered before is no sign of the end.
+            self._delivered = self._queued - len(self._producer)
 
     def _check_stop(self) -> None:
         if self._outage.is_out and self._should_stop():
