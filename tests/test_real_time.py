@@ -114,21 +114,23 @@ def test_checkpoints_are_written_while_it_counts(ready: Election) -> None:
         await_tallied(ready, 450)
 
 
-def test_bursts_are_counted_by_micro_batches(ready: Election) -> None:
-    """On the same checkpoint; real-time mode goes on after them."""
+def test_a_backlog_is_counted_by_micro_batches(ready: Election) -> None:
+    """When many votes wait, on the same checkpoint; then real-time mode goes on."""
     ready.consume()
-    with running_stream(ready, REAL_TIME, LONG, "--real-time-rate=10") as child:
+    with running_stream(ready, REAL_TIME, LONG) as child:
         await_real_time(child)
-        vote(ready, 300, 400)
-        eventually(lambda: "counting by micro-batches" in log_of(child), "the burst", timeout=30)
+        java_of(child).suspend()
+        vote(ready, 300, 60_000)
+        java_of(child).resume()
+        eventually(lambda: "counting by micro-batches" in log_of(child), "the backlog", timeout=30)
         eventually(
             lambda: log_of(child).count("counting in real time") == 2, "real time again", timeout=90
         )
-        vote(ready, 400, 405)
-        await_tallied(ready, 365)
+        vote(ready, 60_000, 60_010)
+        await_tallied(ready, 54_009)
         child.stop(10)
     view = totals(ready, votes_topic_id(ready))
-    assert set(view.sums().values()) == {365}
+    assert set(view.sums().values()) == {54_009}
     assert view.regressed() == []
 
 

@@ -3,7 +3,6 @@
 import itertools
 import os
 import signal
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,9 +21,8 @@ from voting_core.exceptions import FatalError, TopicRecreatedError
 from voting_core.kafka import OffsetRange
 from voting_core.service import topic_watch
 from voting_core.service.java import Java
-from voting_stream import count, service
-from voting_stream.count import RECOUNT_VOTES
-from voting_stream.pace import Pace
+from voting_stream import count, live_totals, service
+from voting_stream.count import BEGIN_VOTES, LEAVE_VOTES, RECOUNT_VOTES
 from voting_stream.settings import StreamSettings
 
 ELECTION = Election(
@@ -105,7 +103,7 @@ def spark(monkeypatch: pytest.MonkeyPatch) -> FakeSpark:
     monkeypatch.setattr(service, "start_session", start_session)
     monkeypatch.setattr(service, "stop_session", stop_session)
     monkeypatch.setattr(count, "check_topic_ids", lambda *_: None)
-    monkeypatch.setattr(count, "offset_ranges", lambda *_: {0: OffsetRange(0, 7)})
+    monkeypatch.setattr(live_totals, "offset_ranges", lambda *_: {0: OffsetRange(0, 7)})
     monkeypatch.setattr(topic_watch, "CHECK_SECONDS", 0.0)
     monkeypatch.setattr(service, "lock_checkpoint", lambda *_: None)
     return fake
@@ -124,6 +122,7 @@ class FakeTotals:
 
     looks: list[tuple[bool, bool]]
     each: int = 5
+    waiting: int = 0
     counted: dict[int, int] | None = None
     votes: int = 0
     look: int = -1
@@ -375,20 +374,11 @@ def test_the_heartbeat_is_updated_on_progress(
 def test_a_backlog_is_counted_before_real_time_mode_begins(
     monkeypatch: pytest.MonkeyPatch, spark: FakeSpark
 ) -> None:
-    """By micro-batches, repeated while many votes arrive; real-time mode continues after them."""
+    """By micro-batches, repeated while many votes wait; real-time mode continues after them."""
     totals = FakeTotals([(True, True)])
-    # Of the second run, more arrive than in the time of a pace, of the third one fewer.
-    ends = iter([0, 90_000, 90_000, 103_000, 103_000, 115_000])
-    monkeypatch.setattr(count, "offset_ranges", lambda *_: {0: OffsetRange(0, next(ends))})
-    now = 0.0
-
-    def count_for_a_minute() -> bool:
-        nonlocal now
-        now += 60
-        return True
-
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    queries = [*(FakeQuery(count_for_a_minute) for _ in range(3)), FakeQuery(totals.next)]
+    ends = iter([8 + BEGIN_VOTES, 8 + BEGIN_VOTES, 7 + BEGIN_VOTES])
+    monkeypatch.setattr(live_totals, "offset_ranges", lambda *_: {0: OffsetRange(0, next(ends))})
+    queries = [*(FakeQuery(lambda: True) for _ in range(3)), FakeQuery(totals.next)]
     triggers = run_in_real_time(monkeypatch, totals, *queries)
     assert triggers == ["available-now"] * 3 + ["real-time"]
     assert totals.counted == {0: 7}
@@ -396,29 +386,20 @@ def test_a_backlog_is_counted_before_real_time_mode_begins(
 
 
 @pytest.mark.parametrize(
-    ("rate", "before", "leaves"),
-    [(5_001, 0, True), (5_000, 0, False), (5_001, RECOUNT_VOTES, False)],
+    ("waiting", "counted", "leaves"),
+    [
+        (LEAVE_VOTES + 1, RECOUNT_VOTES, True),
+        (LEAVE_VOTES, RECOUNT_VOTES, False),
+        (LEAVE_VOTES + 1, RECOUNT_VOTES + 1, False),
+        (RECOUNT_VOTES + 1, RECOUNT_VOTES + 1, True),
+    ],
 )
-def test_real_time_mode_is_left_when_many_votes_arrive(
-    monkeypatch: pytest.MonkeyPatch, spark: FakeSpark, rate: int, before: int, leaves: bool
+def test_real_time_mode_is_left_when_many_votes_wait(
+    monkeypatch: pytest.MonkeyPatch, spark: FakeSpark, waiting: int, counted: int, leaves: bool
 ) -> None:
     """For micro-batches, but not if these would count many votes again."""
-    totals = FakeTotals([(True, True)] * 7, each=rate)
-    now = 0.0
-
-    def count_for_a_second() -> None:
-        nonlocal now
-        now += 1
-        # What real-time mode has counted, but long ago.
-        totals.votes += before if totals.look < 0 else 0
-        totals.next()
-
-    class TestPace(Pace):
-        def __init__(self) -> None:
-            super().__init__(lambda: now)
-
-    monkeypatch.setattr(count, "Pace", TestPace)
-    queries = [FakeQuery(lambda: True), FakeQuery(count_for_a_second), FakeQuery(stop)]
+    totals = FakeTotals([(True, False)], each=counted, waiting=waiting)
+    queries = [FakeQuery(lambda: True), FakeQuery(totals.next), FakeQuery(stop)]
     triggers = run_in_real_time(monkeypatch, totals, *queries)
     assert triggers == ["available-now", "real-time"] + ["available-now"] * leaves
 
@@ -427,21 +408,20 @@ def test_real_time_mode_is_left_after_a_checkpoint(
     monkeypatch: pytest.MonkeyPatch, spark: FakeSpark
 ) -> None:
     """However many votes were counted before it, because they are not counted again."""
-    totals = FakeTotals([(True, True)] * 20, each=RECOUNT_VOTES + 1)
+    each = RECOUNT_VOTES + 1
+    totals = FakeTotals([(True, False)] * 20, each=each, waiting=LEAVE_VOTES + 1)
     query = FakeQuery(totals.next)
 
-    class FastPace(Pace):
-        votes_per_second = 6_000.0
+    def count_until_the_checkpoint() -> None:
+        totals.next()
+        if totals.look == 8:
+            query.recentProgress.append(batch(0))
 
-        def add(self, votes: int) -> None:
-            if votes == 8 * totals.each:
-                query.recentProgress.append(batch(0))
-
-    monkeypatch.setattr(count, "Pace", FastPace)
+    query.while_waiting = count_until_the_checkpoint
     queries = [FakeQuery(lambda: True), query, FakeQuery(stop)]
     triggers = run_in_real_time(monkeypatch, totals, *queries)
     assert triggers == ["available-now", "real-time", "available-now"]
-    assert totals.votes == 9 * totals.each
+    assert totals.votes == 9 * each
 
 
 def test_an_outage_in_real_time_mode_is_caught_up(

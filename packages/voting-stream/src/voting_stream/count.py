@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
-from confluent_kafka import IsolationLevel, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import Row, SparkSession
@@ -16,24 +16,26 @@ from pyspark.sql.streaming.listener import StreamingQueryProgress
 from voting_core import topics
 from voting_core.election import Election
 from voting_core.exceptions import FatalError, UnreachableError, one_line
-from voting_core.kafka import is_unavailable, offset_ranges
+from voting_core.kafka import is_unavailable
 from voting_core.service.health import Heartbeat
 from voting_core.service.identity import check_topic_ids
 from voting_core.service.outage import STEP_SECONDS, OutageLog
 from voting_core.service.signals import StopRequested, StopSignal
 from voting_core.service.topic_watch import TopicWatch
 from voting_stream.aggregation import FOREIGN
-from voting_stream.live_totals import LiveTotals
+from voting_stream.live_totals import LiveTotals, sum_offsets, waiting_ranges
 from voting_stream.outages import is_outage
-from voting_stream.pace import SECONDS, Pace
 from voting_stream.query import start_query
 from voting_stream.settings import AVAILABLE_NOW, REAL_TIME, StreamSettings
 
-BEGIN_SHARE = 0.5
-"""Real-time mode begins below this share of its rate, so that it is not left again at once."""
+BEGIN_VOTES = 5_000
+"""Real-time mode begins when micro-batches have left at most so many votes."""
+
+LEAVE_VOTES = 25_000
+"""When more votes wait, real-time mode is left for micro-batches."""
 
 RECOUNT_VOTES = 100_000
-"""Real-time mode is not left while more votes have been counted since the last checkpoint."""
+"""Unless these would count again more votes than this, and more than wait."""
 
 PAUSE_MAX = 60.0
 """Maximum pause before the query starts again, in seconds."""
@@ -104,7 +106,7 @@ class Count:
             query.stop()
 
     def _count_in_real_time(self) -> None:
-        """Count by micro-batches until few votes arrive; then in real time until many do.
+        """Count by micro-batches until few votes wait; then in real time until many do.
 
         Raises:
             StopRequested: A stop is requested.
@@ -118,7 +120,7 @@ class Count:
             self._follow_real_time(query, totals)
 
     def _catch_up(self) -> dict[int, int]:
-        """Count what waits, until so few votes arrive meanwhile that real-time mode can go on.
+        """Count what waits, until few votes have arrived meanwhile.
 
         Returns:
             The offset at which each partition of `votes_topic` continues.
@@ -127,34 +129,25 @@ class Count:
             StopRequested: A stop is requested.
         """
         while True:
-            began, end = time.monotonic(), self._end()
             with self._query(AVAILABLE_NOW) as query:
                 self._follow(query)
                 progress = query.lastProgress
-            arrived, seconds = self._end() - end, time.monotonic() - began
-            # After a long run, many wait even if few have arrived a second.
-            if arrived <= BEGIN_SHARE * self._settings.real_time_rate * min(seconds, SECONDS):
+            with self._stop.interruptible():
                 assert progress is not None
                 offsets = json.loads(progress["sources"][0]["endOffset"])[topics.VOTES.name]
-                return {int(partition): offset for partition, offset in offsets.items()}
-
-    def _end(self) -> int:
-        """Return the number of all offsets of `votes_topic`.
-
-        Raises:
-            StopRequested: A stop is requested.
-        """
-        with self._stop.interruptible():
-            ranges = offset_ranges(self._admin, topics.VOTES.name, IsolationLevel.READ_COMMITTED)
-        return sum(each.end for each in ranges.values())
+                counted = {int(partition): offset for partition, offset in offsets.items()}
+                if sum_offsets(waiting_ranges(self._admin, counted)) <= BEGIN_VOTES:
+                    return counted
 
     def _follow_real_time(self, query: StreamingQuery, totals: LiveTotals) -> None:
-        """Log the votes that were counted, until too many arrive or a stop is requested."""
-        pace, at_checkpoint = Pace(), totals.votes
+        """Log the votes that were counted, until too many wait or a stop is requested."""
+        at_checkpoint, behind = totals.votes, 0
 
         def is_counting() -> bool:
+            nonlocal behind
             before = totals.votes
             has_counted = totals.read()
+            behind = totals.waiting
             if votes := totals.votes - before:
                 log.info("counted", votes=votes, all_votes=totals.votes)
             return has_counted or totals.are_complete()
@@ -166,10 +159,9 @@ class Count:
                 self._pause = 0.0
             if self._log_batches(query, "checkpoint written"):
                 at_checkpoint = totals.votes
-            pace.add(totals.votes)
-            is_fast = pace.votes_per_second > self._settings.real_time_rate
-            if is_fast and totals.votes - at_checkpoint <= RECOUNT_VOTES:
-                log.info("counting by micro-batches", votes_per_second=round(pace.votes_per_second))
+            counted_again = totals.votes - at_checkpoint
+            if behind > LEAVE_VOTES and counted_again <= max(RECOUNT_VOTES, behind):
+                log.info("counting by micro-batches", waiting=behind)
                 return
 
     def _follow(self, query: StreamingQuery) -> None:

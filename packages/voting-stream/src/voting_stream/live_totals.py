@@ -22,7 +22,35 @@ MAX_RECORDS = 100_000
 
 READ_SECONDS = 10.0
 
+Partition = tuple[str, int]
+"""The name of a topic, and the number of a partition."""
+
 _PROGRESS = topics.AGGREGATED_PROGRESS.name
+
+
+def waiting_ranges(admin: AdminClient, counted: Mapping[int, int]) -> dict[Partition, OffsetRange]:
+    """Return the readable offsets of `votes_topic` that are not counted.
+
+    Transaction markers and aborted records occupy offsets too.
+
+    Args:
+        admin: Lists offsets.
+        counted: The offset of each partition at which the count continues; without it, the first.
+
+    Raises:
+        KafkaException: The brokers are unreachable.
+    """
+    ends = offset_ranges(admin, topics.VOTES.name, IsolationLevel.READ_COMMITTED)
+    return {
+        (topics.VOTES.name, partition): OffsetRange(start, offsets.end)
+        for partition, offsets in ends.items()
+        if (start := counted.get(partition, offsets.start)) < offsets.end
+    }
+
+
+def sum_offsets(ranges: Mapping[Partition, OffsetRange]) -> int:
+    """Return the number of offsets in some ranges."""
+    return sum(each.end - each.start for each in ranges.values())
 
 
 class LiveTotals:
@@ -71,6 +99,15 @@ class LiveTotals:
         """The highest number of votes that the totals have shown."""
         return self._view.sums().get(_PROGRESS, 0)
 
+    @property
+    def waiting(self) -> int:
+        """The number of readable offsets that the totals do not include.
+
+        Raises:
+            KafkaException: The brokers are unreachable.
+        """
+        return sum_offsets(waiting_ranges(self._admin, self._counted))
+
     def read(self) -> bool:
         """Read the totals written since the last call; return whether there were any.
 
@@ -92,16 +129,11 @@ class LiveTotals:
             KafkaException: The brokers are unreachable.
             UnreachableError: The records could not be read.
         """
-        ends = offset_ranges(self._admin, topics.VOTES.name, IsolationLevel.READ_COMMITTED)
-        waiting = {
-            (topics.VOTES.name, partition): OffsetRange(start, offsets.end)
-            for partition, offsets in ends.items()
-            if (start := self._counted.get(partition, offsets.start)) < offsets.end
-        }
-        # Transaction markers and aborted records occupy offsets too: only reading shows a vote.
+        waiting = waiting_ranges(self._admin, self._counted)
+        # Only reading shows whether a vote is among these offsets.
         for _ in read_ranges(self._settings, waiting, timeout=READ_SECONDS, max_records=1):
             return False
-        self._counted |= {partition: offsets.end for partition, offsets in ends.items()}
+        self._counted |= {partition: offsets.end for (_, partition), offsets in waiting.items()}
         return True
 
     def _apply_newest(self, records: Iterable[Message]) -> list[Row]:

@@ -38,12 +38,6 @@ class StreamSettings:
         help="Time between two checkpoints in real-time mode, at least '5 seconds'; after a crash, "
         "the votes since the last one are counted again.",
     )
-    real_time_rate: int = ts.option(
-        default=5_000,
-        validator=attrs.validators.ge(1),
-        help="Most votes per second for real-time mode: more are counted by micro-batches, which "
-        "need less CPU time and publish every few seconds, until half as many arrive.",
-    )
     max_offsets_per_trigger: int = ts.option(
         default=1_000_000,
         validator=attrs.validators.ge(1),

@@ -60,7 +60,6 @@ SETTINGS = frozenset(
         "polls_close",
         "polls_open",
         "rate",
-        "real_time_rate",
         "replication",
         "report",
         "results",
