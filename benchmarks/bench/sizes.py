@@ -22,6 +22,7 @@ class Sizes:
         latency_warm_up: Seconds of votes before the measurement.
         latency_seconds: Seconds of votes that are measured.
         piped: Ballots of the whole pipeline.
+        piped_warm_up: Ballots that it counts before, while Java compiles what it runs often.
         growth: Ballots of the steps of growth.
         warm_up: Ballots before a measurement, of which no time is taken.
         warm_starts: Starts of the demo before those that are measured.
@@ -41,6 +42,7 @@ class Sizes:
     latency_warm_up: float
     latency_seconds: float
     piped: int
+    piped_warm_up: int
     growth: tuple[int, ...]
     warm_up: int
     warm_starts: int = 1
@@ -72,6 +74,7 @@ FULL = Sizes(
     # Longer than the interval between two checkpoints.
     latency_seconds=150,
     piped=600_000,
+    piped_warm_up=100_000,
     growth=(100_000, 300_000, 1_000_000),
     warm_up=5_000,
 )
@@ -80,16 +83,17 @@ QUICK = Sizes(
     name="quick",
     rounds=2,
     slow_rounds=1,
-    voters=60_000,
+    voters=100_000,
     one_by_one=500,
     # Spark's cost of a batch must not outweigh that of its votes.
-    streamed=400_000,
+    streamed=200_000,
     peer_streamed=60_000,
-    stream_batches=4,
+    stream_batches=2,
     latency_rate=2_000,
-    latency_warm_up=8,
-    latency_seconds=6,
-    piped=100_000,
+    latency_warm_up=6,
+    latency_seconds=5,
+    piped=120_000,
+    piped_warm_up=40_000,
     growth=(20_000, 80_000),
     warm_up=2_000,
     # The other rows have filled the caches.
@@ -109,6 +113,7 @@ TINY = Sizes(
     latency_warm_up=1,
     latency_seconds=1,
     piped=600,
+    piped_warm_up=100,
     growth=(300, 600),
     warm_up=100,
     warm_starts=0,

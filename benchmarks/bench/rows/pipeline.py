@@ -55,7 +55,7 @@ def measure(context: Context) -> Row:
 
 
 def _pipeline(context: Context, ballots: int) -> StageRun:
-    bench, warm_up = context.bench, context.sizes.warm_up
+    bench, warm_up = context.bench, context.sizes.piped_warm_up
     bench.begin(PARTITIONS)
     consumer = bench.service("voting-consumer", "run", "--instance=bench")
     stream = bench.service(
