@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ ATTEMPTS = 3
 """Attempts of a request whose time is shorter than usual."""
 
 PAUSE_SECONDS = 0.1
+LAG_SECONDS = 2.0
 
 # Errors of a broker failover, which ends when the other brokers have elected new leaders.
 _TRANSIENT = frozenset(
@@ -279,9 +280,20 @@ def _request(
     *,
     timeout: float = REQUEST_SECONDS,
 ) -> dict[K, "Future[V]"]:
-    """Return the completed futures of a request, repeated while one is a transient error."""
+    """Return the completed futures of a request, repeated while one is a transient error.
+
+    Among several brokers, one can learn of a new topic later than another: that it does not know a
+    topic is believed after two seconds.
+    """
+    believed_at = time.monotonic() + LAG_SECONDS
+
+    def is_doubtful(error: Exception) -> bool:
+        if _has_code(error, {KafkaError.UNKNOWN_TOPIC_OR_PART}):
+            return time.monotonic() < believed_at and _broker_count(admin) > 1
+        return _has_code(error, _TRANSIENT)
+
     for attempt in stamina.retry_context(
-        on=_is_transient,
+        on=lambda error: _has_code(error, {*_TRANSIENT, KafkaError.UNKNOWN_TOPIC_OR_PART}),
         attempts=None,
         timeout=timeout,
         wait_initial=PAUSE_SECONDS,
@@ -297,14 +309,22 @@ def _request(
             futures = send()
             wait(futures.values())
             for error in (future.exception() for future in futures.values()):
-                if isinstance(error, Exception) and _is_transient(error):
+                if isinstance(error, Exception) and is_doubtful(error):
                     raise error
             return futures
     raise AssertionError("a retry ends with a result or an error")
 
 
-def _is_transient(error: Exception) -> bool:
-    return isinstance(error, KafkaException) and error.args[0].code() in _TRANSIENT
+def _has_code(error: Exception, codes: Collection[int]) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in codes
+
+
+def _broker_count(admin: AdminClient) -> int:
+    try:
+        return len(admin.list_topics(timeout=ATTEMPT_SECONDS).brokers)
+    except KafkaException:
+        # Not even one answers at the moment.
+        return 0
 
 
 def is_unavailable(error: Exception) -> bool:
