@@ -75,7 +75,12 @@ class SparkMaster(EmbeddedServer):
     def _state(self, timeout: float) -> dict[str, Any]:
         address = f"http://{LOOPBACK}:{self._ports[1]}/json/"
         with urllib.request.urlopen(address, timeout=timeout) as answer:
-            state: dict[str, Any] = json.load(answer)
+            page = answer.read()
+        try:
+            state: dict[str, Any] = json.loads(page)
+        except json.JSONDecodeError as error:
+            # While it starts, it answers every path with its first page.
+            raise OSError("Spark's master has not started yet") from error
         return state
 
     def _command(self) -> Command:
