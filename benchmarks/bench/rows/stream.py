@@ -100,7 +100,7 @@ def batch_size(context: Context, batches: int) -> int:
     down. Without allowing for both, a nearly empty batch would be left over.
     """
     ranges = offset_ranges(context.bench.admin, topics.VOTES.name).values()
-    return math.ceil(sum(each.end - each.start for each in ranges) / batches) + len(ranges)
+    return math.ceil(sum(each.length for each in ranges) / batches) + len(ranges)
 
 
 def _fill(context: Context) -> _Votes:

@@ -122,7 +122,7 @@ class FakeTotals:
 
     looks: list[tuple[bool, bool]]
     each: int = 5
-    waiting: int = 0
+    behind: int = 0
     counted: dict[int, int] | None = None
     votes: int = 0
     look: int = -1
@@ -144,7 +144,11 @@ class FakeTotals:
         self.votes += self.each * written
         return written
 
-    def are_complete(self) -> bool:
+    def waiting(self) -> dict[tuple[str, int], OffsetRange]:
+        """Return offsets of uncounted votes."""
+        return {("votes_topic", 0): OffsetRange(0, self.behind)}
+
+    def are_complete(self, _: object) -> bool:
         """Return whether all votes are counted."""
         _, complete = self.looks[self.look]
         return complete
@@ -398,7 +402,7 @@ def test_real_time_mode_is_left_when_many_votes_wait(
     monkeypatch: pytest.MonkeyPatch, spark: FakeSpark, waiting: int, counted: int, leaves: bool
 ) -> None:
     """For micro-batches, but not if these would count many votes again."""
-    totals = FakeTotals([(True, False)], each=counted, waiting=waiting)
+    totals = FakeTotals([(True, False)], each=counted, behind=waiting)
     queries = [FakeQuery(lambda: True), FakeQuery(totals.next), FakeQuery(stop)]
     triggers = run_in_real_time(monkeypatch, totals, *queries)
     assert triggers == ["available-now", "real-time"] + ["available-now"] * leaves
@@ -409,7 +413,7 @@ def test_real_time_mode_is_left_after_a_checkpoint(
 ) -> None:
     """However many votes were counted before it, because they are not counted again."""
     each = RECOUNT_VOTES + 1
-    totals = FakeTotals([(True, False)] * 20, each=each, waiting=LEAVE_VOTES + 1)
+    totals = FakeTotals([(True, False)] * 20, each=each, behind=LEAVE_VOTES + 1)
     query = FakeQuery(totals.next)
 
     def count_until_the_checkpoint() -> None:

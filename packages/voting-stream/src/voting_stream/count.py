@@ -23,7 +23,7 @@ from voting_core.service.outage import STEP_SECONDS, OutageLog
 from voting_core.service.signals import StopRequested, StopSignal
 from voting_core.service.topic_watch import TopicWatch
 from voting_stream.aggregation import FOREIGN
-from voting_stream.live_totals import LiveTotals, sum_offsets, waiting_ranges
+from voting_stream.live_totals import LiveTotals, waiting_ranges
 from voting_stream.outages import is_outage
 from voting_stream.query import start_query
 from voting_stream.settings import AVAILABLE_NOW, REAL_TIME, StreamSettings
@@ -136,8 +136,9 @@ class Count:
                 assert progress is not None
                 offsets = json.loads(progress["sources"][0]["endOffset"])[topics.VOTES.name]
                 counted = {int(partition): offset for partition, offset in offsets.items()}
-                if sum_offsets(waiting_ranges(self._admin, counted)) <= BEGIN_VOTES:
-                    return counted
+                waiting = waiting_ranges(self._admin, counted)
+            if sum(each.length for each in waiting.values()) <= BEGIN_VOTES:
+                return counted
 
     def _follow_real_time(self, query: StreamingQuery, totals: LiveTotals) -> None:
         """Log the votes that were counted, until too many wait or a stop is requested."""
@@ -147,10 +148,11 @@ class Count:
             nonlocal behind
             before = totals.votes
             has_counted = totals.read()
-            behind = totals.waiting
+            waiting = totals.waiting()
+            behind = sum(each.length for each in waiting.values())
             if votes := totals.votes - before:
                 log.info("counted", votes=votes, all_votes=totals.votes)
-            return has_counted or totals.are_complete()
+            return has_counted or totals.are_complete(waiting)
 
         while not self._stop.requested and not query.awaitTermination(timeout=1):
             is_available = self._is_available(self._watch.check_if_due)

@@ -22,16 +22,13 @@ MAX_RECORDS = 100_000
 
 READ_SECONDS = 10.0
 
-Partition = tuple[str, int]
-"""The name of a topic, and the number of a partition."""
-
 _PROGRESS = topics.AGGREGATED_PROGRESS.name
 
 
-def waiting_ranges(admin: AdminClient, counted: Mapping[int, int]) -> dict[Partition, OffsetRange]:
-    """Return the readable offsets of `votes_topic` that are not counted.
-
-    Transaction markers and aborted records occupy offsets too.
+def waiting_ranges(
+    admin: AdminClient, counted: Mapping[int, int]
+) -> dict[tuple[str, int], OffsetRange]:
+    """Return the readable offsets of `votes_topic` that are not counted, by topic and partition.
 
     Args:
         admin: Lists offsets.
@@ -46,11 +43,6 @@ def waiting_ranges(admin: AdminClient, counted: Mapping[int, int]) -> dict[Parti
         for partition, offsets in ends.items()
         if (start := counted.get(partition, offsets.start)) < offsets.end
     }
-
-
-def sum_offsets(ranges: Mapping[Partition, OffsetRange]) -> int:
-    """Return the number of offsets in some ranges."""
-    return sum(each.end - each.start for each in ranges.values())
 
 
 class LiveTotals:
@@ -99,14 +91,13 @@ class LiveTotals:
         """The highest number of votes that the totals have shown."""
         return self._view.sums().get(_PROGRESS, 0)
 
-    @property
-    def waiting(self) -> int:
-        """The number of readable offsets that the totals do not include.
+    def waiting(self) -> dict[tuple[str, int], OffsetRange]:
+        """Return the readable offsets of `votes_topic` that the totals do not include.
 
         Raises:
             KafkaException: The brokers are unreachable.
         """
-        return sum_offsets(waiting_ranges(self._admin, self._counted))
+        return waiting_ranges(self._admin, self._counted)
 
     def read(self) -> bool:
         """Read the totals written since the last call; return whether there were any.
@@ -122,14 +113,16 @@ class LiveTotals:
         _raise_error(messages)
         return bool(rows)
 
-    def are_complete(self) -> bool:
+    def are_complete(self, waiting: Mapping[tuple[str, int], OffsetRange]) -> bool:
         """Return whether every readable record of `votes_topic` is counted.
+
+        Args:
+            waiting: The offsets that the totals do not include.
 
         Raises:
             KafkaException: The brokers are unreachable.
             UnreachableError: The records could not be read.
         """
-        waiting = waiting_ranges(self._admin, self._counted)
         # Only reading shows whether a vote is among these offsets.
         for _ in read_ranges(self._settings, waiting, timeout=READ_SECONDS, max_records=1):
             return False

@@ -38,6 +38,7 @@ ATTEMPTS = 3
 
 PAUSE_SECONDS = 0.1
 LAG_SECONDS = 2.0
+"""How much later than another a broker of a cluster may learn of a new topic."""
 
 # Errors of a broker failover, which ends when the other brokers have elected new leaders.
 _TRANSIENT = frozenset(
@@ -50,6 +51,7 @@ _TRANSIENT = frozenset(
         KafkaError.UNKNOWN_LEADER_EPOCH,
     }
 )
+_UNKNOWN_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART})
 _UNAVAILABLE = _TRANSIENT | {
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._RESOLVE,
@@ -215,6 +217,11 @@ class OffsetRange:
     start: int
     end: int
 
+    @property
+    def length(self) -> int:
+        """The number of offsets; transaction markers and aborted records occupy some."""
+        return self.end - self.start
+
 
 def offset_ranges(
     admin: AdminClient, topic: str, isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
@@ -282,18 +289,17 @@ def _request(
 ) -> dict[K, "Future[V]"]:
     """Return the completed futures of a request, repeated while one is a transient error.
 
-    Among several brokers, one can learn of a new topic later than another: that it does not know a
-    topic is believed after two seconds.
+    Among several brokers, that one does not know a topic is believed after `LAG_SECONDS`.
     """
     believed_at = time.monotonic() + LAG_SECONDS
 
     def is_doubtful(error: Exception) -> bool:
-        if _has_code(error, {KafkaError.UNKNOWN_TOPIC_OR_PART}):
+        if _has_code(error, _UNKNOWN_TOPIC):
             return time.monotonic() < believed_at and _broker_count(admin) > 1
         return _has_code(error, _TRANSIENT)
 
     for attempt in stamina.retry_context(
-        on=lambda error: _has_code(error, {*_TRANSIENT, KafkaError.UNKNOWN_TOPIC_OR_PART}),
+        on=lambda error: _has_code(error, _TRANSIENT | _UNKNOWN_TOPIC),
         attempts=None,
         timeout=timeout,
         wait_initial=PAUSE_SECONDS,
